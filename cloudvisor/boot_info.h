@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the EFI loader hands to the layer, and the head of the layer's image that the loader reads.
+ * The loader is trusted (it is measured with the layer); everything here is still bounds-checked once.
+ */
+#ifndef CLOUDVISOR_BOOT_INFO_H
+#define CLOUDVISOR_BOOT_INFO_H
+
+#include <stdint.h>
+
+#define LAYER_IMAGE_MAGIC UINT64_C(0x524559414c564330) /* "0CVLAYER" */
+#define BOOT_INFO_MAGIC   UINT64_C(0x4f464e49544f4f42) /* "BOOTINFO" */
+
+/* Virtual addresses in root mode. The image is linked for LAYER_VA; all RAM appears at DIRECT_MAP_VA. */
+#define LAYER_VA      UINT64_C(0xffffff8000000000)
+#define DIRECT_MAP_VA UINT64_C(0xffff800000000000)
+
+/*
+ * The first bytes of layer.bin. Offsets are from the image's start and multiples of 4 KiB where they part
+ * protections: [0, text_end) read+execute, [text_end, rodata_end) read, [rodata_end, memory_end) read+write.
+ * The first page holds this header and the entry code and must also be mapped executable at its physical address.
+ */
+struct layer_image_header {
+    uint64_t magic;
+    uint64_t entry_offset; /* layer_entry_fn, called at its physical address, on the firmware's page tables */
+    uint64_t text_end;
+    uint64_t rodata_end;
+    uint64_t file_size;  /* bytes in layer.bin */
+    uint64_t memory_end; /* with .bss; the rest of the reserved region is free for the layer's pools */
+};
+
+enum { BOOT_MEMORY_MAX = 256, BOOT_CPU_MAX = 64 };
+
+enum boot_memory_kind { BOOT_MEMORY_RAM = 1, BOOT_MEMORY_OTHER = 2 };
+
+struct boot_memory_range {
+    uint64_t base; /* physical, 4 KiB aligned */
+    uint64_t size; /* bytes */
+    uint64_t kind; /* enum boot_memory_kind: RAM whatever EFI type it has, or not RAM */
+};
+
+enum boot_init_mode { BOOT_INIT_EXIT = 0, BOOT_INIT_TRAP = 1 };
+enum boot_log_port { BOOT_LOG_NONE = 0, BOOT_LOG_COM1 = 0x3f8, BOOT_LOG_COM2 = 0x2f8 };
+
+/* Lies in the reserved region, directly behind memory_end rounded up to 4 KiB. */
+struct boot_info {
+    uint64_t magic;
+    uint64_t region_base; /* physical, 2 MiB aligned; the image lies at its start */
+    uint64_t region_size; /* multiple of 2 MiB */
+    uint64_t free_offset; /* first byte of the region that nothing uses yet, 4 KiB aligned */
+    uint64_t root_cr3;    /* physical address of the PML4 that the loader built in the region */
+    uint64_t ram_top;     /* one past the highest byte of RAM */
+    uint64_t acpi_rsdp;   /* physical, 0 if the firmware has none */
+    uint32_t cpu_count;
+    uint32_t verbosity;   /* 0 errors, 1 info, 2 debug */
+    uint32_t init_mode;   /* enum boot_init_mode */
+    uint32_t log_port;    /* enum boot_log_port */
+    uint32_t shadowing;   /* 1: use hardware VMCS shadowing where the CPU has it */
+    uint32_t apic_id[BOOT_CPU_MAX]; /* by CPU index; 0 is the boot CPU */
+    uint32_t memory_count;
+    struct boot_memory_range memory[BOOT_MEMORY_MAX];
+};
+
+/*
+ * Demotes the calling CPU. Called once per CPU, CPU 0 first, interrupts off, at identity-mapped physical addresses,
+ * System V calling convention. Returns 0 in VMX non-root mode, or a DEMOTE_* reason in unchanged mode.
+ */
+typedef uint64_t (*layer_entry_fn)(uint64_t boot_info_pa, uint64_t cpu_index) __attribute__((sysv_abi));
+
+enum demote_error {
+    DEMOTE_OK = 0,
+    DEMOTE_BAD_BOOT_INFO,
+    DEMOTE_NO_MEMORY,
+    DEMOTE_VMXON_FAILED,
+    DEMOTE_VMLAUNCH_FAILED,
+    DEMOTE_UNSUITABLE_CPU,
+};
+
+#endif

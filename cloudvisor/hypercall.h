@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Hypercalls of the demoted host: VMCALL with EAX = HYPERCALL_MAGIC | function, from any privilege level, operands
+ * and answers in registers only. RAX = 0 on success, ~0 for an unknown function or index. Without the layer VMCALL
+ * raises #UD.
+ */
+#ifndef CLOUDVISOR_HYPERCALL_H
+#define CLOUDVISOR_HYPERCALL_H
+
+#define HYPERCALL_MAGIC      0x43560000u
+#define HYPERCALL_MAGIC_MASK 0xffff0000u
+
+enum hypercall {
+    HYPERCALL_VERSION = 0, /* RBX = LAYER_VERSION */
+    HYPERCALL_STAT = 1,    /* RBX = index in stats.def -> RBX = value, summed over CPUs */
+    HYPERCALL_EXITS = 2,   /* RBX = basic exit reason, RCX = 1 from the host, 2 from its VMs -> RBX = count */
+    HYPERCALL_LOG = 3,     /* RBX = byte offset since boot -> RBX = 8 bytes, RCX = total bytes logged;
+                              RAX = ~0 when the offset was overwritten or not yet written */
+};
+
+#define LAYER_VERSION 0x00000100u /* 0.1.0 */
+
+#endif
