@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VM-entry checks on a private vmcs12. Rules that recur (addresses, lists, canonical fields, selectors) are tables.
+ * Controls that vmx_caps_offer never announces are refused by the capability pairs, and their fields don't exist.
+ */
+#include "nested-vmx/entry_checks.h"
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+#define CR0_PE    BIT64(0)
+#define CR0_WP    BIT64(16)
+#define CR4_PAE   BIT64(5)
+#define CR4_PCIDE BIT64(17)
+#define CR4_CET   BIT64(23)
+#define EFER_LME  BIT64(8)
+#define EFER_LMA  BIT64(10)
+
+#define PAGE_OFFSET_MASK UINT64_C(0xfff)
+
+#define EPTP_TYPE(e)        ((e) & 7)
+#define EPTP_WALK_LENGTH(e) (((e) >> 3 & 7) + 1)
+#define EPTP_ACCESSED_DIRTY BIT64(6)
+#define EPTP_RESERVED       UINT64_C(0xf80)
+enum { MEMORY_TYPE_UC = 0, MEMORY_TYPE_WB = 6 };
+
+/* #DF, #TS, #NP, #SS, #GP, #PF, #AC: the hardware exceptions that push an error code. */
+#define VECTORS_WITH_ERROR_CODE (BIT32(8) | BIT32(10) | BIT32(11) | BIT32(12) | BIT32(13) | BIT32(14) | BIT32(17))
+
+enum { MSR_LIST_ENTRY_BYTES = 16, INSTRUCTION_LENGTH_MAX = 15, VECTOR_NMI = 2, VECTOR_EXCEPTION_MAX = 31 };
+
+static bool physical_ok(uint64_t address, const struct entry_limits *lim)
+{
+    return address >> lim->physical_width == 0;
+}
+
+static bool canonical(uint64_t address, const struct entry_limits *lim)
+{
+    uint64_t sign_bits = ~UINT64_C(0) << (lim->linear_width - 1u);
+
+    return (address & sign_bits) == 0 || (address & sign_bits) == sign_bits;
+}
+
+/* The bits that must be 1 (`fixed0`) and that must be 0 (clear in `fixed1`), SDM "Restrictions on VMX Operation". */
+static bool fixed_bits_ok(uint64_t value, uint64_t fixed0, uint64_t fixed1)
+{
+    return (fixed0 & ~value) == 0 && (value & ~fixed1) == 0;
+}
+
+bool entry_eptp_valid(uint64_t eptp, const struct vmx_caps *offer, const struct entry_limits *lim)
+{
+    bool type_ok = (EPTP_TYPE(eptp) == MEMORY_TYPE_UC && (offer->ept_vpid & EPT_CAP_UC) != 0) ||
+                   (EPTP_TYPE(eptp) == MEMORY_TYPE_WB && (offer->ept_vpid & EPT_CAP_WB) != 0);
+    bool walk_ok = EPTP_WALK_LENGTH(eptp) == 4 && (offer->ept_vpid & EPT_CAP_WALK_4) != 0;
+    bool dirty_ok = (eptp & EPTP_ACCESSED_DIRTY) == 0 || (offer->ept_vpid & EPT_CAP_ACCESSED_DIRTY) != 0;
+
+    return type_ok && walk_ok && dirty_ok && (eptp & EPTP_RESERVED) == 0 && physical_ok(eptp, lim);
+}
+
+/* Primary controls whose 1-setting makes the processor use a page. */
+static const struct {
+    uint32_t control;
+    uint16_t field;
+} page_rules[] = {
+    { PROC_IO_BITMAPS, FIELD_IO_BITMAP_A },
+    { PROC_IO_BITMAPS, FIELD_IO_BITMAP_B },
+    { PROC_MSR_BITMAPS, FIELD_MSR_BITMAP },
+};
+
+static bool pages_ok(const uint64_t *f, const struct entry_limits *lim)
+{
+    for (unsigned i = 0; i < COUNT_OF(page_rules); i++) {
+        uint64_t address = f[page_rules[i].field];
+
+        if ((f[FIELD_PROCESSOR_BASED_CONTROLS] & page_rules[i].control) == 0)
+            continue;
+        if ((address & PAGE_OFFSET_MASK) != 0 || !physical_ok(address, lim))
+            return false;
+    }
+    return true;
+}
+
+static bool secondary_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
+{
+    uint32_t secondary = entry_secondary_controls(f);
+
+    if ((f[FIELD_PROCESSOR_BASED_CONTROLS] & PROC_SECONDARY_CONTROLS) == 0)
+        return true;
+    return vmx_control_valid(offer->secondary, secondary) &&
+           ((secondary & SEC_VPID) == 0 || f[FIELD_VPID] != 0) &&
+           ((secondary & SEC_EPT) == 0 || entry_eptp_valid(f[FIELD_EPT_POINTER], offer, lim)) &&
+           ((secondary & SEC_UNRESTRICTED_GUEST) == 0 || (secondary & SEC_EPT) != 0) &&
+           ((secondary & SEC_TSC_SCALING) == 0 || f[FIELD_TSC_MULTIPLIER] != 0);
+}
+
+/* SDM "VM-Execution Control Fields" in "Checks on VMX Controls". */
+static bool execution_controls_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
+{
+    uint32_t pin = (uint32_t)f[FIELD_PIN_BASED_CONTROLS];
+    uint32_t proc = (uint32_t)f[FIELD_PROCESSOR_BASED_CONTROLS];
+
+    return vmx_control_valid(offer->pin, pin) && vmx_control_valid(offer->proc, proc) &&
+           f[FIELD_CR3_TARGET_COUNT] <= MISC_CR3_TARGETS(offer->misc) &&
+           ((pin & PIN_VIRTUAL_NMIS) == 0 || (pin & PIN_NMI_EXITING) != 0) &&
+           ((proc & PROC_NMI_WINDOW_EXITING) == 0 || (pin & PIN_VIRTUAL_NMIS) != 0) &&
+           pages_ok(f, lim) && secondary_ok(f, offer, lim);
+}
+
+static const struct {
+    uint16_t count;
+    uint16_t address;
+} msr_lists[] = {
+    { FIELD_VM_EXIT_MSR_STORE_COUNT, FIELD_VM_EXIT_MSR_STORE_ADDR },
+    { FIELD_VM_EXIT_MSR_LOAD_COUNT, FIELD_VM_EXIT_MSR_LOAD_ADDR },
+    { FIELD_VM_ENTRY_MSR_LOAD_COUNT, FIELD_VM_ENTRY_MSR_LOAD_ADDR },
+};
+
+/* A list that is not empty is 16-byte aligned, and its first and last byte lie within the physical width. */
+static bool msr_lists_ok(const uint64_t *f, const struct entry_limits *lim)
+{
+    for (unsigned i = 0; i < COUNT_OF(msr_lists); i++) {
+        uint64_t bytes = (f[msr_lists[i].count] & UINT32_MAX) * MSR_LIST_ENTRY_BYTES;
+        uint64_t address = f[msr_lists[i].address];
+
+        if (bytes == 0)
+            continue;
+        /* No overflow: an address within the width is below 2^52, a list shorter than 2^36. */
+        if (address % MSR_LIST_ENTRY_BYTES != 0 || !physical_ok(address, lim) ||
+            !physical_ok(address + bytes - 1, lim))
+            return false;
+    }
+    return true;
+}
+
+/* SDM "VM-Exit Control Fields" in "Checks on VMX Controls"; the lists are checked by msr_lists_ok. */
+static bool exit_controls_ok(const uint64_t *f, const struct vmx_caps *offer)
+{
+    uint32_t controls = (uint32_t)f[FIELD_VM_EXIT_CONTROLS];
+    bool timer = (f[FIELD_PIN_BASED_CONTROLS] & PIN_PREEMPTION_TIMER) != 0;
+
+    return vmx_control_valid(offer->exit, controls) && (timer || (controls & EXIT_SAVE_PREEMPTION_TIMER) == 0);
+}
+
+/* Bit 11 has to be set exactly for hardware exceptions that push an error code in the guest's mode. */
+static bool event_pushes_error_code(const uint64_t *f, unsigned type, unsigned vector)
+{
+    bool protected_mode =
+        (entry_secondary_controls(f) & SEC_UNRESTRICTED_GUEST) == 0 || (f[FIELD_GUEST_CR0] & CR0_PE) != 0;
+
+    return protected_mode && type == INTR_TYPE_HARDWARE && (VECTORS_WITH_ERROR_CODE >> (vector & 31) & 1) != 0;
+}
+
+static bool event_type_ok(const uint64_t *f, const struct vmx_caps *offer, unsigned type, unsigned vector)
+{
+    uint64_t length = f[FIELD_VM_ENTRY_INSTRUCTION_LENGTH];
+
+    switch (type) {
+    case INTR_TYPE_EXTERNAL: return true;
+    case INTR_TYPE_NMI: return vector == VECTOR_NMI;
+    case INTR_TYPE_HARDWARE: return vector <= VECTOR_EXCEPTION_MAX;
+    case INTR_TYPE_SOFTWARE:
+    case INTR_TYPE_PRIVILEGED_SOFTWARE:
+    case INTR_TYPE_SOFTWARE_EXCEPTION:
+        return length <= INSTRUCTION_LENGTH_MAX && (length != 0 || (offer->misc & MISC_INJECT_LENGTH_0) != 0);
+    case INTR_TYPE_OTHER: return vector == 0 && (offer->proc.may_be_1 & PROC_MONITOR_TRAP_FLAG) != 0;
+    default: return false;
+    }
+}
+
+/* SDM "VM-Entry Control Fields", event injection. IA32_VMX_BASIC[56] is never offered. */
+static bool event_ok(const uint64_t *f, const struct vmx_caps *offer)
+{
+    uint32_t info = (uint32_t)f[FIELD_VM_ENTRY_INTERRUPTION_INFO];
+    unsigned type = INTR_TYPE(info);
+    unsigned vector = INTR_VECTOR(info);
+    bool error_code = (info & INTR_ERROR_VALID) != 0;
+
+    if ((info & INTR_VALID) == 0)
+        return true;
+    return (info & UINT32_C(0x7ffff000)) == 0 && event_type_ok(f, offer, type, vector) &&
+           error_code == event_pushes_error_code(f, type, vector) &&
+           (!error_code || f[FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE] <= UINT16_MAX);
+}
+
+enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct vmx_caps *offer,
+                                               const struct entry_limits *lim)
+{
+    bool ok = execution_controls_ok(f, offer, lim) && exit_controls_ok(f, offer) &&
+              vmx_control_valid(offer->entry, (uint32_t)f[FIELD_VM_ENTRY_CONTROLS]) && msr_lists_ok(f, lim) &&
+              event_ok(f, offer);
+
+    return ok ? VMERR_NONE : VMERR_ENTRY_CONTROLS;
+}
+
+/* Every byte of IA32_PAT is UC, WC, WT, WP, WB or UC-. */
+static bool pat_ok(uint64_t pat)
+{
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        uint64_t type = pat >> shift & 0xff;
+
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+static bool efer_ok(uint64_t efer, bool host_64bit, const struct entry_limits *lim)
+{
+    return (efer & ~lim->efer_valid) == 0 && ((efer & EFER_LMA) != 0) == host_64bit &&
+           ((efer & EFER_LME) != 0) == host_64bit;
+}
+
+static const uint16_t host_canonical[] = {
+    FIELD_HOST_IA32_SYSENTER_ESP, FIELD_HOST_IA32_SYSENTER_EIP, FIELD_HOST_FS_BASE,   FIELD_HOST_GS_BASE,
+    FIELD_HOST_TR_BASE,           FIELD_HOST_GDTR_BASE,         FIELD_HOST_IDTR_BASE,
+};
+
+static const uint16_t host_selectors[] = {
+    FIELD_HOST_ES_SELECTOR, FIELD_HOST_CS_SELECTOR, FIELD_HOST_SS_SELECTOR, FIELD_HOST_DS_SELECTOR,
+    FIELD_HOST_FS_SELECTOR, FIELD_HOST_GS_SELECTOR, FIELD_HOST_TR_SELECTOR,
+};
+
+/* SDM "Checks on Host Control Registers, MSRs, and SSP". */
+static bool host_registers_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
+{
+    uint64_t controls = f[FIELD_VM_EXIT_CONTROLS];
+    bool host_64bit = (controls & EXIT_HOST_64BIT) != 0;
+    uint64_t cr0 = f[FIELD_HOST_CR0];
+    uint64_t cr4 = f[FIELD_HOST_CR4];
+
+    return fixed_bits_ok(cr0, offer->cr0_fixed0, offer->cr0_fixed1) &&
+           fixed_bits_ok(cr4, offer->cr4_fixed0, offer->cr4_fixed1) && physical_ok(f[FIELD_HOST_CR3], lim) &&
+           ((cr4 & CR4_CET) == 0 || (cr0 & CR0_WP) != 0) &&
+           ((controls & EXIT_LOAD_PAT) == 0 || pat_ok(f[FIELD_HOST_IA32_PAT])) &&
+           ((controls & EXIT_LOAD_EFER) == 0 || efer_ok(f[FIELD_HOST_IA32_EFER], host_64bit, lim));
+}
+
+/* SDM "Checks on Host Segment and Descriptor-Table Registers"; its table of fields holds the SYSENTER MSRs, too. */
+static bool host_segments_ok(const uint64_t *f, const struct entry_limits *lim)
+{
+    for (unsigned i = 0; i < COUNT_OF(host_canonical); i++)
+        if (!canonical(f[host_canonical[i]], lim))
+            return false;
+    for (unsigned i = 0; i < COUNT_OF(host_selectors); i++)
+        if ((f[host_selectors[i]] & 7) != 0) /* RPL and TI */
+            return false;
+    return f[FIELD_HOST_CS_SELECTOR] != 0 && f[FIELD_HOST_TR_SELECTOR] != 0 &&
+           (f[FIELD_HOST_SS_SELECTOR] != 0 || (f[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0);
+}
+
+/* SDM "Checks Related to Address-Space Size". */
+static bool address_space_ok(const uint64_t *f, const struct entry_limits *lim)
+{
+    uint64_t cr4 = f[FIELD_HOST_CR4];
+    uint64_t rip = f[FIELD_HOST_RIP];
+
+    if (((f[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0) != lim->host_in_ia32e)
+        return false;
+    if (lim->host_in_ia32e)
+        return (cr4 & CR4_PAE) != 0 && canonical(rip, lim);
+    return (f[FIELD_VM_ENTRY_CONTROLS] & ENTRY_IA32E_GUEST) == 0 && (cr4 & CR4_PCIDE) == 0 && rip >> 32 == 0;
+}
+
+enum vm_instruction_error entry_check_host_state(const uint64_t *f, const struct vmx_caps *offer,
+                                                 const struct entry_limits *lim)
+{
+    bool ok = host_registers_ok(f, offer, lim) && host_segments_ok(f, lim) && address_space_ok(f, lim);
+
+    return ok ? VMERR_NONE : VMERR_ENTRY_HOST_STATE;
+}
+
+uint64_t entry_check_link_pointer(const uint64_t *f)
+{
+    return f[FIELD_VMCS_LINK_POINTER] == ~UINT64_C(0) ? ENTRY_QUALIFICATION_NONE : ENTRY_QUALIFICATION_LINK_POINTER;
+}
