@@ -13,12 +13,10 @@ struct cursor {
     unsigned at;
     unsigned end;
     bool truncated;
-};
-
-struct prefixes {
+    enum decode_mode mode;
     unsigned rex; /* 0 if there is none */
-    bool operand_size;
-    bool address_size;
+    bool operand_prefix;
+    bool address_prefix;
     bool lock;
 };
 
@@ -46,90 +44,90 @@ static uint64_t next_signed(struct cursor *c, unsigned size)
  * SDM "Instruction Prefixes" and "REX Prefixes". A REX that another prefix follows is ignored. REP and REPNE are not
  * taken: with these instructions they are hints for transactions. Returns the first byte that is no prefix.
  */
-static uint8_t next_opcode(struct cursor *c, enum decode_mode mode, struct prefixes *p)
+static uint8_t next_opcode(struct cursor *c)
 {
-    *p = (struct prefixes){ 0 };
     for (;;) {
         uint8_t byte = next(c);
+        bool segment = (byte & 0xe7) == 0x26 || (byte & 0xfe) == 0x64;
 
-        if (mode == DECODE_64 && (byte & 0xf0) == 0x40) {
-            p->rex = byte;
+        if (c->mode == DECODE_64 && (byte & 0xf0) == 0x40) {
+            c->rex = byte;
             continue;
         }
-        switch (byte) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
-        case 0x66: p->operand_size = true; break;
-        case 0x67: p->address_size = true; break;
-        case 0xf0: p->lock = true; break;
-        default: return byte;
-        }
-        p->rex = 0;
+        if (byte == 0x66)
+            c->operand_prefix = true;
+        else if (byte == 0x67)
+            c->address_prefix = true;
+        else if (byte == 0xf0)
+            c->lock = true;
+        else if (!segment)
+            return byte;
+        c->rex = 0;
     }
 }
 
-static uint8_t operand_size(const struct prefixes *p, enum decode_mode mode)
+static uint8_t operand_size(const struct cursor *c)
 {
-    if (p->rex & REX_W)
+    if (c->rex & REX_W)
         return 8;
-    return (mode == DECODE_16) == p->operand_size ? 4 : 2;
+    return (c->mode == DECODE_16) == c->operand_prefix ? 4 : 2;
 }
 
-static uint8_t address_size(const struct prefixes *p, enum decode_mode mode)
+static uint8_t address_size(const struct cursor *c)
 {
-    if (mode == DECODE_64)
-        return p->address_size ? 4 : 8;
-    return (mode == DECODE_16) == p->address_size ? 4 : 2;
+    if (c->mode == DECODE_64)
+        return c->address_prefix ? 4 : 8;
+    return (c->mode == DECODE_16) == c->address_prefix ? 4 : 2;
 }
 
 /* Skips SIB and displacement behind `modrm`, SDM "Addressing-Mode Encoding of ModR/M and SIB Bytes". */
-static void skip_address(struct cursor *c, uint8_t modrm, unsigned address_bytes)
+static void skip_address(struct cursor *c, uint8_t modrm)
 {
+    bool short_form = address_size(c) == 2;
     unsigned mod = modrm >> 6;
     unsigned base = modrm & 7;
 
-    if (address_bytes == 2) {
-        next_signed(c, mod == 1 ? 1 : mod == 2 || base == 6 ? 2 : 0);
-        return;
-    }
-    if (base == 4)
+    if (!short_form && base == 4)
         base = next(c) & 7;
-    next_signed(c, mod == 1 ? 1 : mod == 2 || base == 5 ? 4 : 0);
+    if (mod == 1)
+        next_signed(c, 1);
+    else if (mod == 2 || base == (short_form ? 6 : 5))
+        next_signed(c, short_form ? 2 : 4);
 }
 
 /* ModR/M with a memory operand: takes the register and skips the address. False for a register form. */
-static bool take_modrm(struct cursor *c, const struct prefixes *p, enum decode_mode mode, struct decoded *out)
+static bool take_modrm(struct cursor *c, struct decoded *out)
 {
     uint8_t modrm = next(c);
 
     if (modrm >> 6 == 3)
         return false;
-    out->reg = (uint8_t)((modrm >> 3 & 7) | (p->rex & REX_R ? 8 : 0));
-    skip_address(c, modrm, address_size(p, mode));
+    out->reg = (uint8_t)((modrm >> 3 & 7) | (c->rex & REX_R ? 8 : 0));
+    skip_address(c, modrm);
     return true;
 }
 
-/* Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
-static void name_byte_register(const struct prefixes *p, struct decoded *out)
+/* 86 to 8B: XCHG and MOV with a register. */
+static bool decode_register(struct cursor *c, uint8_t opcode, struct decoded *out)
 {
-    if (out->register_size == 1 && p->rex == 0 && out->reg >= 4) {
+    if (opcode < 0x88)
+        out->kind = DECODE_XCHG;
+    else
+        out->kind = opcode & 2 ? DECODE_LOAD : DECODE_STORE;
+    if (!take_modrm(c, out))
+        return false;
+    if (out->size == 1 && c->rex == 0 && out->reg >= 4) { /* AH, CH, DH, BH */
         out->reg = (uint8_t)(out->reg - 4);
         out->high_byte = true;
     }
+    return true;
 }
 
-/* 88 to 8B, 86, 87, C6 and C7: bit 0 of the opcode is the operand-size bit. */
-static bool decode_plain(struct cursor *c, uint8_t opcode, const struct prefixes *p, enum decode_mode mode,
-                         struct decoded *out)
+/* C6 and C7: MOV of an immediate, as /0 only. */
+static bool decode_immediate(struct cursor *c, struct decoded *out)
 {
-    out->size = out->register_size = opcode & 1 ? operand_size(p, mode) : 1;
-    out->kind = opcode >= 0xc6 ? DECODE_STORE : opcode < 0x88 ? DECODE_XCHG : opcode & 2 ? DECODE_LOAD : DECODE_STORE;
-    if (!take_modrm(c, p, mode, out))
-        return false;
-    if (opcode < 0xc6) {
-        name_byte_register(p, out);
-        return true;
-    }
-    if ((out->reg & 7) != 0) /* C6 and C7 are MOV as /0 only */
+    out->kind = DECODE_STORE;
+    if (!take_modrm(c, out) || (out->reg & 7) != 0)
         return false;
     out->reg = 0;
     out->has_immediate = true;
@@ -137,84 +135,75 @@ static bool decode_plain(struct cursor *c, uint8_t opcode, const struct prefixes
     return true;
 }
 
-/* A0 to A3: the accumulator and an absolute address. */
-static bool decode_moffs(struct cursor *c, uint8_t opcode, const struct prefixes *p, enum decode_mode mode,
-                         struct decoded *out)
-{
-    out->size = out->register_size = opcode & 1 ? operand_size(p, mode) : 1;
-    out->kind = opcode & 2 ? DECODE_STORE : DECODE_LOAD;
-    next_signed(c, address_size(p, mode));
-    return true;
-}
-
-static bool decode_extending(struct cursor *c, uint8_t size, bool sign, const struct prefixes *p,
-                             enum decode_mode mode, struct decoded *out)
+/* A load of `size` bytes into a register of the operand size. 66 63 is refused: what it loads differs by vendor. */
+static bool decode_extending(struct cursor *c, uint8_t size, bool sign, struct decoded *out)
 {
     out->kind = DECODE_LOAD;
     out->size = size;
-    out->register_size = operand_size(p, mode);
     out->sign_extend = sign;
-    /* 66 63 without REX.W loads 2 or 4 bytes, by vendor. */
-    return out->register_size >= size && take_modrm(c, p, mode, out);
+    out->register_size = operand_size(c);
+    return out->register_size >= size && take_modrm(c, out);
 }
 
-static bool decode_opcode(struct cursor *c, const struct prefixes *p, uint8_t opcode, enum decode_mode mode,
-                          struct decoded *out)
+static bool decode_opcode(struct cursor *c, uint8_t opcode, struct decoded *out)
 {
-    switch (opcode) {
-    case 0x0f:
-        opcode = next(c);
-        if ((opcode & 0xf6) != 0xb6)
-            return false;
-        return decode_extending(c, opcode & 1 ? 2 : 1, (opcode & 8) != 0, p, mode, out);
-    case 0x63: return mode == DECODE_64 && decode_extending(c, 4, true, p, mode, out);
-    case 0x86: case 0x87: case 0x88: case 0x89: case 0x8a: case 0x8b: case 0xc6: case 0xc7:
-        return decode_plain(c, opcode, p, mode, out);
-    case 0xa0: case 0xa1: case 0xa2: case 0xa3: return decode_moffs(c, opcode, p, mode, out);
-    default: return false;
+    out->size = out->register_size = opcode & 1 ? operand_size(c) : 1;
+    if (opcode >= 0x86 && opcode <= 0x8b)
+        return decode_register(c, opcode, out);
+    if (opcode >= 0xa0 && opcode <= 0xa3) { /* MOV of the accumulator, absolute address */
+        out->kind = opcode & 2 ? DECODE_STORE : DECODE_LOAD;
+        next_signed(c, address_size(c));
+        return true;
     }
+    if (opcode == 0xc6 || opcode == 0xc7)
+        return decode_immediate(c, out);
+    if (opcode == 0x63 && c->mode == DECODE_64)
+        return decode_extending(c, 4, true, out);
+    if (opcode != 0x0f)
+        return false;
+    opcode = next(c); /* MOVZX 0F B6 and B7, MOVSX 0F BE and BF */
+    return (opcode & 0xf6) == 0xb6 && decode_extending(c, opcode & 1 ? 2 : 1, (opcode & 8) != 0, out);
 }
 
 enum decode_result decode_instruction(const uint8_t *bytes, unsigned available, enum decode_mode mode,
                                       struct decoded *out)
 {
     unsigned end = available < INSTRUCTION_MAX ? available : INSTRUCTION_MAX;
-    struct cursor c = { .bytes = bytes, .end = end };
-    struct prefixes p;
-    uint8_t opcode = next_opcode(&c, mode, &p);
+    struct cursor c = { .bytes = bytes, .end = end, .mode = mode };
     bool known;
 
     *out = (struct decoded){ 0 };
-    known = decode_opcode(&c, &p, opcode, mode, out);
+    known = decode_opcode(&c, next_opcode(&c), out);
     if (c.truncated)
         return end < INSTRUCTION_MAX ? DECODE_TRUNCATED : DECODE_UNSUPPORTED;
-    if (!known || (p.lock && out->kind != DECODE_XCHG))
+    if (!known || (c.lock && out->kind != DECODE_XCHG))
         return DECODE_UNSUPPORTED;
     out->length = (uint8_t)c.at;
     return DECODE_OK;
 }
 
-static uint64_t low_bytes(uint64_t value, unsigned size)
+/* The low `size` bytes set. */
+static uint64_t mask(unsigned size)
 {
-    return size == 8 ? value : value & ((UINT64_C(1) << (8 * size)) - 1);
+    return ~UINT64_C(0) >> (64 - 8 * size);
 }
 
 uint64_t decode_store_value(const struct decoded *d, uint64_t reg)
 {
     if (d->has_immediate)
-        return low_bytes(d->immediate, d->size);
-    return low_bytes(d->high_byte ? reg >> 8 : reg, d->size);
+        return d->immediate & mask(d->size);
+    return (d->high_byte ? reg >> 8 : reg) & mask(d->size);
 }
 
 uint64_t decode_load_result(const struct decoded *d, uint64_t reg, uint64_t memory)
 {
-    uint64_t value = low_bytes(memory, d->size);
+    uint64_t value = memory & mask(d->size);
 
     if (d->sign_extend && (value >> (8u * d->size - 1) & 1) != 0)
-        value |= ~low_bytes(~UINT64_C(0), d->size);
+        value |= ~mask(d->size);
     if (d->high_byte)
         return (reg & ~UINT64_C(0xff00)) | value << 8;
-    value = low_bytes(value, d->register_size);
-    /* SDM "General-Purpose Registers": a 32-bit result is zero-extended, a smaller one keeps the upper bits. */
-    return d->register_size >= 4 ? value : (reg & ~low_bytes(~UINT64_C(0), d->register_size)) | value;
+    value &= mask(d->register_size);
+    /* SDM "General-Purpose Registers in 64-Bit Mode": a 32-bit result is zero-extended, smaller ones merge. */
+    return d->register_size >= 4 ? value : (reg & ~mask(d->register_size)) | value;
 }

@@ -17,7 +17,7 @@
 
 #define PAGE_OFFSET_MASK UINT64_C(0xfff)
 
-#define EPTP_TYPE(e)        ((e) & 7)
+#define EPTP_TYPE(e)        ((e)&7)
 #define EPTP_WALK_LENGTH(e) (((e) >> 3 & 7) + 1)
 #define EPTP_ACCESSED_DIRTY BIT64(6)
 #define EPTP_RESERVED       UINT64_C(0xf80)
@@ -85,8 +85,7 @@ static bool secondary_ok(const uint64_t *f, const struct vmx_caps *offer, const 
 
     if ((f[FIELD_PROCESSOR_BASED_CONTROLS] & PROC_SECONDARY_CONTROLS) == 0)
         return true;
-    return vmx_control_valid(offer->secondary, secondary) &&
-           ((secondary & SEC_VPID) == 0 || f[FIELD_VPID] != 0) &&
+    return vmx_control_valid(offer->secondary, secondary) && ((secondary & SEC_VPID) == 0 || f[FIELD_VPID] != 0) &&
            ((secondary & SEC_EPT) == 0 || entry_eptp_valid(f[FIELD_EPT_POINTER], offer, lim)) &&
            ((secondary & SEC_UNRESTRICTED_GUEST) == 0 || (secondary & SEC_EPT) != 0) &&
            ((secondary & SEC_TSC_SCALING) == 0 || f[FIELD_TSC_MULTIPLIER] != 0);
@@ -101,8 +100,8 @@ static bool execution_controls_ok(const uint64_t *f, const struct vmx_caps *offe
     return vmx_control_valid(offer->pin, pin) && vmx_control_valid(offer->proc, proc) &&
            f[FIELD_CR3_TARGET_COUNT] <= MISC_CR3_TARGETS(offer->misc) &&
            ((pin & PIN_VIRTUAL_NMIS) == 0 || (pin & PIN_NMI_EXITING) != 0) &&
-           ((proc & PROC_NMI_WINDOW_EXITING) == 0 || (pin & PIN_VIRTUAL_NMIS) != 0) &&
-           pages_ok(f, lim) && secondary_ok(f, offer, lim);
+           ((proc & PROC_NMI_WINDOW_EXITING) == 0 || (pin & PIN_VIRTUAL_NMIS) != 0) && pages_ok(f, lim) &&
+           secondary_ok(f, offer, lim);
 }
 
 static const struct {
@@ -124,8 +123,7 @@ static bool msr_lists_ok(const uint64_t *f, const struct entry_limits *lim)
         if (bytes == 0)
             continue;
         /* No overflow: an address within the width is below 2^52, a list shorter than 2^36. */
-        if (address % MSR_LIST_ENTRY_BYTES != 0 || !physical_ok(address, lim) ||
-            !physical_ok(address + bytes - 1, lim))
+        if (address % MSR_LIST_ENTRY_BYTES != 0 || !physical_ok(address, lim) || !physical_ok(address + bytes - 1, lim))
             return false;
     }
     return true;
@@ -143,8 +141,8 @@ static bool exit_controls_ok(const uint64_t *f, const struct vmx_caps *offer)
 /* Bit 11 has to be set exactly for hardware exceptions that push an error code in the guest's mode. */
 static bool event_pushes_error_code(const uint64_t *f, unsigned type, unsigned vector)
 {
-    bool protected_mode =
-        (entry_secondary_controls(f) & SEC_UNRESTRICTED_GUEST) == 0 || (f[FIELD_GUEST_CR0] & CR0_PE) != 0;
+    bool protected_mode = (entry_secondary_controls(f) & SEC_UNRESTRICTED_GUEST) == 0 ||
+                          (f[FIELD_GUEST_CR0] & CR0_PE) != 0;
 
     return protected_mode && type == INTR_TYPE_HARDWARE && (VECTORS_WITH_ERROR_CODE >> (vector & 31) & 1) != 0;
 }

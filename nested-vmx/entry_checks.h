@@ -17,10 +17,10 @@
 #include "nested-vmx/vmx_caps.h"
 
 struct entry_limits {
-    uint64_t efer_valid;     /* bits of IA32_EFER that the CPU supports */
-    uint8_t physical_width;  /* MAXPHYADDR, at most 52 */
-    uint8_t linear_width;    /* 48 or 57 */
-    bool host_in_ia32e;      /* the hypervisor's IA32_EFER.LMA when it executes the VM entry */
+    uint64_t efer_valid;    /* bits of IA32_EFER that the CPU supports */
+    uint8_t physical_width; /* MAXPHYADDR, at most 52 */
+    uint8_t linear_width;   /* 48 or 57 */
+    bool host_in_ia32e;     /* the hypervisor's IA32_EFER.LMA when it executes the VM entry */
 };
 
 /* EXIT_ENTRY_GUEST_STATE's exit qualification for a bad VMCS link pointer; 0 for all other guest state we check. */
