@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The test platform: what goes into the disk image, and the runs. Included by
+# the top-level Makefile; all output is under build/testbed and build/run.
+
+TB := build/testbed
+TB_CFLAGS := -std=c17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
+TB_STATS := $(wildcard cloudvisor/stats.def)
+TB_MODULES := part_gpt fat tar normal linux acpi setpci test echo search configfile halt reboot
+TB_PYTHON := /usr/bin/python3 -B
+
+.PHONY: packages testbed testbed-bochs image run shell kvm-test bench
+.DELETE_ON_ERROR:
+
+packages:
+	@tests/install-packages
+
+testbed-bochs: $(TB)/preload.so
+testbed: testbed-bochs $(TB)/base.lz4 $(TB)/guest.cpio $(TB)/guest-init $(TB)/kernel/version \
+	$(TB)/grubx64.efi $(TB)/acpi/dsdt.aml $(TB)/acpi/facp.aml
+
+$(TB) $(TB)/acpi:
+	@mkdir -p $@
+
+$(TB)/preload.so: tests/bochs/preload.c | $(TB)
+	gcc $(TB_CFLAGS) -shared -fPIC -o $@ $<
+
+$(TB)/guest-init: tests/guest/init.c tests/guest/workload.h | $(TB)
+	gcc $(TB_CFLAGS) -static -o $@ $<
+
+$(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.h $(TB_STATS) | $(TB)
+	gcc $(TB_CFLAGS) -static -Itests/guest -o $@ $<
+
+$(TB)/kvm_micro: tests/bench/kvm_micro.c tests/host/hypercall.h $(TB_STATS) | $(TB)
+	gcc $(TB_CFLAGS) -static -Itests/host -o $@ $<
+
+$(TB)/kernel/version: tests/fetch-kernel
+	tests/fetch-kernel $(TB)/kernel
+
+$(TB)/guest.cpio: $(TB)/guest-init $(TB)/kernel/version tests/testbed/initramfs.py
+	$(TB_PYTHON) tests/testbed/initramfs.py guest $@ $(TB)/guest-init $(TB)/kernel
+
+$(TB)/base.cpio: $(TB)/cvprobe $(TB)/kvm_micro tests/host/init tests/host/stages tests/testbed/initramfs.py
+	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB)/cvprobe $(TB)/kvm_micro
+
+$(TB)/base.lz4: $(TB)/base.cpio
+	lz4 -q -l -9 -f $< $@
+
+$(TB)/grubx64.efi: tests/targets.mk | $(TB)
+	grub-mkimage -O x86_64-efi -p /EFI/debian -o $@ $(TB_MODULES)
+
+$(TB)/acpi/%.aml: tests/acpi/%.asl | $(TB)/acpi
+	iasl -p $(basename $@) $< >$(basename $@).log 2>&1 || { cat $(basename $@).log; exit 1; }
+
+$(TB)/acpi/madt%.aml: tests/testbed/acpi.py | $(TB)/acpi
+	$(TB_PYTHON) tests/testbed/acpi.py $* >$(basename $@).asl
+	iasl -p $(basename $@) $(basename $@).asl >$(basename $@).log 2>&1 || { cat $(basename $@).log; exit 1; }
+
+# Options of tests/run as make variables: make run CPUS=1 GUESTS=pc1 BARE=1
+TB_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(GUEST_KERNEL),--guest-kernel '$(GUEST_KERNEL)') \
+	$(if $(GUESTS),--guests '$(GUESTS)') $(if $(TESTS),--tests '$(TESTS)') $(if $(CPUS),--cpus '$(CPUS)') \
+	$(if $(MEMORY),--memory '$(MEMORY)') $(if $(BARE),--bare) $(if $(LAYER),--layer '$(LAYER)') \
+	$(if $(NEXT),--next '$(NEXT)') $(if $(LOGS),--logs '$(LOGS)') $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
+	$(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(END),--end '$(END)') \
+	$(if $(CONF),$(foreach setting,$(CONF),--conf '$(setting)')) $(if $(APPEND),--append '$(APPEND)') \
+	$(if $(HARDENED),--hardened) $(if $(JSON),--json) $(if $(VERBOSE),--verbose)
+
+run: packages
+	@tests/run $(TB_OPTIONS) $(RUN_OPTIONS)
+
+shell: packages
+	@tests/run --shell $(TB_OPTIONS) $(RUN_OPTIONS)
+
+image: packages
+	@tests/run --image-only $(TB_OPTIONS) $(RUN_OPTIONS)
+
+# One short boot with stock KVM: part of make test.
+kvm-test: packages
+	@tests/run --name kvm-test --guests microvm1 --tests none $(TB_OPTIONS) $(RUN_OPTIONS)
+
+bench: packages
+	@tests/bench/run $(BENCH_OPTIONS)

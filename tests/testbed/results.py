@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Reads the marker lines of a run (host/stages, host/cvprobe.c) and decides
+# whether everything that was asked for was seen to happen. What isn't in the
+# log did not happen.
+
+import json
+import re
+
+from testbed import workload
+
+EXIT_REASONS = {
+    0: "exception or NMI", 1: "external interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI",
+    7: "interrupt window", 8: "NMI window", 9: "task switch", 10: "CPUID", 11: "GETSEC",
+    12: "HLT", 13: "INVD", 14: "INVLPG", 15: "RDPMC", 16: "RDTSC", 17: "RSM", 18: "VMCALL",
+    19: "VMCLEAR", 20: "VMLAUNCH", 21: "VMPTRLD", 22: "VMPTRST", 23: "VMREAD", 24: "VMRESUME",
+    25: "VMWRITE", 26: "VMXOFF", 27: "VMXON", 28: "control-register access", 29: "MOV DR",
+    30: "I/O instruction", 31: "RDMSR", 32: "WRMSR", 33: "entry failure, guest state",
+    34: "entry failure, MSR loading", 36: "MWAIT", 37: "monitor trap flag", 39: "MONITOR",
+    40: "PAUSE", 41: "entry failure, machine check", 43: "TPR below threshold",
+    44: "APIC access", 45: "virtualized EOI", 46: "GDTR or IDTR access", 47: "LDTR or TR access",
+    48: "EPT violation", 49: "EPT misconfiguration", 50: "INVEPT", 51: "RDTSCP",
+    52: "preemption timer", 53: "INVVPID", 54: "WBINVD", 55: "XSETBV", 56: "APIC write",
+    57: "RDRAND", 58: "INVPCID", 59: "VMFUNC", 60: "ENCLS", 61: "RDSEED", 62: "PML full",
+    63: "XSAVES", 64: "XRSTORS",
+}
+EPT_FEATURES = {
+    "ept": "EPT", "unrestricted_guest": "unrestricted guest", "vpid": "VPID",
+    "eptad": "EPT accessed/dirty bits", "enable_shadow_vmcs": "VMCS shadowing",
+    "flexpriority": "TPR shadow and APIC-access page", "pml": "page-modification logging",
+    "preemption_timer": "preemption timer", "enable_apicv": "APIC virtualization",
+}
+
+
+def _pairs(words):
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+class Results:
+    """Everything that the marker lines of one serial log say."""
+
+    def __init__(self, text):
+        self.host, self.kvm, self.tsc = {}, {}, {}
+        self.guests, self.tests, self.stages = [], {}, []
+        self.layer_versions, self.exits, self.stats = {}, {1: {}, 2: {}}, {}
+        self.failures, self.bench, self.cvctl = [], [], {}
+        self._section = None
+        for line in text.replace("\r", "").split("\n"):
+            self._line(line)
+
+    def _line(self, line):
+        words = line.split()
+        if line.startswith("CV-CVCTL-BEGIN "):
+            self._section = words[1]
+            self.cvctl[self._section] = []
+        elif line.startswith("CV-CVCTL-END "):
+            self._section = None
+        elif self._section:
+            self.cvctl[self._section].append(line)
+        elif words and words[0].startswith("CV-"):
+            handler = getattr(self, "_" + words[0][3:].lower(), None)
+            if handler:
+                handler(words[1:])
+        elif line.startswith("BENCHRAW "):
+            self.bench.append(line)
+
+    def _stage(self, words):
+        values = _pairs(words[:1])
+        self.stages.append((int(values.get("tsc", 0)), " ".join(words[1:])))
+
+    def _host(self, words):
+        self.host = _pairs(words)
+
+    def _tsc(self, words):
+        self.tsc[words[0]] = int(words[1])
+
+    def _layer(self, words):
+        values = _pairs(words)
+        self.layer_versions[int(values["cpu"])] = values.get("version")
+
+    def _exits(self, words):
+        values = {key: int(value) for key, value in _pairs(words).items()}
+        self.exits.setdefault(values["level"], {})[values["reason"]] = values["count"]
+
+    def _stat(self, words):
+        name, value = words[0].split("=")
+        self.stats[name] = int(value)
+
+    def _result(self, words):
+        values = _pairs(words)
+        values["ok"] = "ok" in words[:2]
+        if "guest" in values:
+            self.guests.append(values)
+        elif "test" in values:
+            self.tests[values["test"]] = values
+        elif words[0] == "kvm_intel":
+            self.kvm = values
+        else:
+            self.tests[words[0]] = values
+
+    # Judgement: each function appends what is wrong to self.failures.
+
+    def check_kvm(self):
+        if not self.kvm:
+            self.failures.append("KVM: kvm_intel was never loaded")
+        elif not self.kvm["ok"]:
+            reason = self.kvm.get("reason") or ", ".join(
+                "%s=%s" % (name, self.kvm.get(name)) for name in ("ept", "unrestricted_guest", "vpid"))
+            self.failures.append("KVM: kvm_intel does not run as it should: " + reason)
+
+    def check_guests(self, wanted):
+        seen = {guest["guest"]: guest for guest in self.guests}
+        for name in wanted:
+            if name not in seen:
+                self.failures.append("guest %s: no result" % name)
+        for guest in self.guests:
+            fault = guest_fault(guest)
+            if fault:
+                self.failures.append("guest %s: %s" % (guest["guest"], fault))
+
+    def check_tests(self, wanted):
+        for name in wanted:
+            if name not in self.tests:
+                self.failures.append("host test %s: no result" % name)
+            elif not self.tests[name]["ok"]:
+                self.failures.append("host test %s: %s" % (name, self.tests[name].get("reason")))
+
+    def check_layer(self, expected_cpus, layer):
+        answering = [cpu for cpu, version in self.layer_versions.items() if version is not None]
+        if layer and len(answering) != expected_cpus:
+            self.failures.append("layer: %d of %d CPUs run under it (VMCALL answered)"
+                                 % (len(answering), expected_cpus))
+        if not layer and answering:
+            self.failures.append("layer: a bare run, but VMCALL was answered")
+        if int(self.host.get("cpus", 0)) != expected_cpus:
+            self.failures.append("host: Linux runs on %s CPUs, not on %d"
+                                 % (self.host.get("cpus", "no"), expected_cpus))
+
+    def cvctl_stats(self):
+        """What `cvctl stats --json` printed, or None."""
+        try:
+            return json.loads("\n".join(self.cvctl.get("stats", [])))
+        except ValueError:
+            return None
+
+
+def guest_fault(guest):
+    """Compares a guest's values with our own; the fault in words, or None."""
+    if not guest["ok"]:
+        return guest.get("reason", "failed").replace("_", " ")
+    expected = workload.expected(int(guest["seed"]))
+    cpus = guest["cpu"].split(",")
+    if len(cpus) != int(guest["vcpus"]) or set(cpus) != {expected["cpu"]}:
+        return "CPU loop: %s, expected %s on each vCPU" % (guest["cpu"], expected["cpu"])
+    for key in ("memory", "disk_read", "disk_written"):
+        if guest[key] != expected[key]:
+            return "%s checksum %s, expected %s" % (key, guest[key], expected[key])
+    return None
+
+
+def _exit_lines(results):
+    for level, title in ((1, "host"), (2, "guests")):
+        counts = results.exits.get(level, {})
+        total = sum(counts.values())
+        if not total:
+            continue
+        yield "Exits of the %s into the layer: %d" % (title, total)
+        for reason, count in sorted(counts.items(), key=lambda item: -item[1])[:12]:
+            yield "    %10d  %s" % (count, EXIT_REASONS.get(reason, "reason %d" % reason))
+
+
+def _layer_lines(results):
+    demoted = sum(1 for version in results.layer_versions.values() if version is not None)
+    if demoted:
+        yield "CPUs demoted: %d of %s" % (demoted, results.host.get("cpus", "?"))
+    else:
+        yield "CPUs demoted: none (bare run)"
+    used = [text for key, text in EPT_FEATURES.items() if results.kvm.get(key) in ("Y", "1")]
+    yield "VMX features KVM uses: " + (", ".join(used) or "none")
+    yield from _exit_lines(results)
+    for name, value in results.stats.items():
+        if value:
+            yield "    %14d  %s" % (value, name)
+
+
+def summary(results, elapsed, ticks, folder):
+    """The lines that a person reads at the end."""
+    yield ""
+    yield from _layer_lines(results)
+    for guest in results.guests:
+        fault = guest_fault(guest)
+        yield "guest %-24s %-6s %.2f G ticks%s" % (
+            guest["guest"], "FAIL" if fault else "ok", int(guest.get("ticks", 0)) / 1e9,
+            ": " + fault if fault else "")
+    for name, values in results.tests.items():
+        yield "host test %-20s %s" % (name, "ok" if values["ok"] else "FAIL: %s" % values.get("reason"))
+    run = "%.2f G ticks, " % (ticks / 1e9) if ticks else ""
+    yield "Run: %s%.0f s. Logs: %s" % (run, elapsed, folder)
+    for failure in results.failures:
+        yield "FAILED: " + failure
+    yield "Result: " + ("FAIL" if results.failures else "ok")
+
+
+def as_dictionary(results, elapsed, ticks):
+    return {
+        "ok": not results.failures, "failures": results.failures, "seconds": round(elapsed, 1),
+        "ticks": ticks, "host": results.host, "kvm": results.kvm, "tsc": results.tsc,
+        "guests": results.guests, "tests": results.tests, "stages": results.stages,
+        "layer_versions": results.layer_versions, "exits": results.exits, "stats": results.stats,
+        "bench": results.bench, "cvctl_stats": results.cvctl_stats(),
+    }
+
+
+def strip_terminal_codes(text):
+    return re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", text)
