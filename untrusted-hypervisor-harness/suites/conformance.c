@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differential conformance: the families in their order.
+ */
+#include "untrusted-hypervisor-harness/suites/suites.h"
+
+void suite_conformance(void)
+{
+    conformance_capabilities();
+    conformance_instructions();
+    conformance_fields();
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The suites that harness.efi can run. Each prints its results itself and leaves VMX operation off.
+ */
+#ifndef HARNESS_SUITES_H
+#define HARNESS_SUITES_H
+
+/* Conformance: one line per case, to be compared between a bare run and one under the layer. */
+void suite_conformance(void);
+
+/* The families of the conformance suite, in the order in which they run. */
+void conformance_capabilities(void);
+void conformance_instructions(void);
+void conformance_fields(void);
+
+#endif
