@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reading the capabilities of the CPU that this runs on. */
+#ifndef LOADER_CAPABILITIES_H
+#define LOADER_CAPABILITIES_H
+
+#include "cloudvisor/loader/suitability.h"
+
+/* Fills `cpu` (struct cpu_capabilities) for the calling CPU. Signature for cpus_run(); changes no state. */
+void capabilities_read(void *cpu);
+
+#endif
