@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Host-side tests of the layer's logic: unit tests, fuzzers, lints and the size of the trusted layer. Included by the
+# top-level Makefile; also works alone: make -f tests/unit.mk unit.
+#
+#   unit       cmocka tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   fuzz       each libFuzzer target for FUZZ_SECONDS seconds with a fixed seed; fuzz-long for FUZZ_LONG_SECONDS
+#   mutants    breaks each rule of the pure files in turn and expects the unit tests to notice
+#   lint       clang-format, clang-tidy, warnings of both compilers
+#   size       lines that end up in root mode, by folder
+
+BUILD ?= build
+UNIT_CC ?= clang
+FUZZ_SECONDS ?= 20
+FUZZ_LONG_SECONDS ?= 600
+
+unit_warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
+unit_includes := -Itests/unit/fake -I. -Itests/unit
+unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warnings) $(unit_includes) \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+
+# One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
+unit_tests := fields caps entry_checks decode
+unit_fields := nested-vmx/vmcs_fields.c
+unit_caps := nested-vmx/vmx_caps.c
+unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
+unit_decode := cloudvisor/decode.c
+
+unit_dir := $(BUILD)/unit
+unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))
+
+$(unit_dir)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(UNIT_CC) $(unit_flags) -MMD -MP -c -o $@ $<
+
+define unit_program
+$(unit_dir)/test_$(1): $(call unit_objects,$(1))
+	$$(UNIT_CC) $$(unit_flags) -o $$@ $$^ -lcmocka
+endef
+$(foreach t,$(unit_tests),$(eval $(call unit_program,$(t))))
+
+unit_programs := $(unit_tests:%=$(unit_dir)/test_%)
+
+$(unit_dir)/decode_dump: $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/decode_dump.c cloudvisor/decode.c)
+	$(UNIT_CC) $(unit_flags) -o $@ $^
+
+$(unit_dir)/decode_objdump: tests/unit/decode_objdump $(unit_dir)/decode_dump
+	printf '#!/bin/sh\nexec tests/unit/decode_objdump $(unit_dir)/decode_dump\n' >$@
+	chmod +x $@
+
+unit_programs += $(unit_dir)/decode_objdump
+
+.PHONY: unit
+unit: $(unit_programs)
+	tests/unit/run $(unit_programs)
+
+-include $(shell find $(unit_dir) -name '*.d' 2>/dev/null)
