@@ -69,7 +69,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
     show_options();
     show_reserved();
     call_cpus();
-    firmware_boot->Stall(100000); /* of microseconds: lets the serial line drain */
+    firmware_boot->Stall(500000); /* microseconds: lets the serial line drain */
     end_emulation();
     return EFI_ABORTED;
 }
