@@ -34,6 +34,15 @@ $(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.
 $(TB)/kvm_micro: tests/bench/kvm_micro.c tests/host/hypercall.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/host -o $@ $<
 
+$(TB)/handover.o: tests/bench/handover.c | $(TB)
+	gcc $(TB_CFLAGS) -ffreestanding -fpic -fno-stack-protector -mno-red-zone -mgeneral-regs-only -c -o $@ $<
+
+$(TB)/handover.efi: $(TB)/handover.o
+	ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds -o $(TB)/handover.so \
+		/usr/lib/crt0-efi-x86_64.o $< -L/usr/lib -lgnuefi
+	objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j .reloc \
+		-j .rodata --target efi-app-x86_64 --subsystem=10 $(TB)/handover.so $@
+
 $(TB)/kernel/version: tests/fetch-kernel
 	tests/fetch-kernel $(TB)/kernel
 

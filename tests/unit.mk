@@ -20,11 +20,19 @@ unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warni
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
-unit_tests := fields caps entry_checks decode
+unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
 unit_decode := cloudvisor/decode.c
+unit_frames := ept-guard/frames.c
+unit_guard := $(addprefix ept-guard/,frames.c ept.c ept12.c ept02.c host_ept.c mtrr.c) cloudvisor/pool.c \
+	tests/unit/fake/fake_hw.c tests/unit/fake/fake_layer.c
+unit_ept := $(unit_guard)
+unit_ept12 := $(unit_guard) nested-vmx/vmx_caps.c
+unit_mtrr := $(unit_guard)
+unit_host_ept := $(unit_guard)
+unit_ept02 := $(unit_guard) nested-vmx/vmx_caps.c
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))

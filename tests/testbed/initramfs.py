@@ -18,10 +18,9 @@ QEMU = "/usr/bin/qemu-system-x86_64"
 QEMU_DATA = [
     "/usr/share/qemu/linuxboot_dma.bin",
     "/usr/share/qemu/pvh.bin",
-    "/usr/share/qemu/qboot.rom",
+    "/usr/share/qemu/bios-microvm.bin",
     "/usr/share/qemu/kvmvapic.bin",
     "/usr/share/seabios/bios-256k.bin",
-    "/usr/share/seabios/bios-microvm.bin",
 ]
 HOST_MODULES = ["kvm_intel"]
 GUEST_MODULES = ["virtio_mmio", "virtio_pci", "virtio_blk"]

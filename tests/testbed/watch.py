@@ -96,7 +96,8 @@ class Watch:
     def _read_logs(self):
         for line in self.layer.lines():
             self.moved = time.monotonic()
-            if not self.layer_seen:
+            # The firmware writes its console to this port as well.
+            if not self.layer_seen and "cloudvisor" in line.lower():
                 self.layer_seen = True
                 self.stage("CloudVisor runs", "boot loader", 3)
             if PANIC.search(line):

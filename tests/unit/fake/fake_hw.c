@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A processor that only remembers. See fake/hw.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "hw.h"
+
+enum { VMCS_MAX = 16, VMCS_FIELDS = 0x8000, MSR_MAX = 256, CR_MAX = 5, FORBIDDEN_MAX = 64 };
+
+struct fake_vmcs {
+    uint64_t pa;
+    uint64_t fields[VMCS_FIELDS];
+};
+
+static uint8_t *ram;
+static struct fake_vmcs *vmcs[VMCS_MAX];
+static struct fake_vmcs *loaded;
+static bool vmx_on;
+static struct { uint32_t msr; uint64_t value; } msrs[MSR_MAX];
+static size_t msr_count;
+static uint64_t crs[CR_MAX];
+static uint64_t forbidden[FORBIDDEN_MAX];
+static size_t forbidden_count;
+
+void (*fake_on_read)(hpa_t pa);
+void (*fake_on_cmpxchg)(hpa_t pa);
+struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
+struct cpu *fake_cpu;
+uint64_t fake_tsc;
+struct fake_counts fake_counts;
+
+#define DIE(...) (fprintf(stderr, "fake hardware: " __VA_ARGS__), fputc('\n', stderr), abort())
+
+void fake_reset(void)
+{
+    if (ram == NULL) {
+        ram = mmap(NULL, FAKE_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (ram == MAP_FAILED)
+            DIE("no memory");
+    }
+    if (madvise(ram, FAKE_RAM_BYTES, MADV_DONTNEED) != 0)
+        DIE("madvise");
+    for (size_t i = 0; i < VMCS_MAX; i++) {
+        free(vmcs[i]);
+        vmcs[i] = NULL;
+    }
+    loaded = NULL;
+    vmx_on = false;
+    msr_count = 0;
+    forbidden_count = 0;
+    memset(crs, 0, sizeof(crs));
+    fake_on_read = NULL;
+    fake_on_cmpxchg = NULL;
+    fake_cpuid = NULL;
+    fake_cpu = NULL;
+    fake_tsc = 0;
+    fake_counts = (struct fake_counts){ 0 };
+}
+
+void fake_forbid(hpa_t page)
+{
+    if (forbidden_count == FORBIDDEN_MAX)
+        DIE("too many forbidden pages");
+    forbidden[forbidden_count++] = page.raw & ~UINT64_C(0xfff);
+}
+
+void *phys_to_virt(hpa_t pa)
+{
+    if (ram == NULL)
+        fake_reset();
+    if (pa.raw >= FAKE_RAM_BYTES)
+        DIE("access to %#llx, which is not RAM", (unsigned long long)pa.raw);
+    for (size_t i = 0; i < forbidden_count; i++)
+        if (forbidden[i] == (pa.raw & ~UINT64_C(0xfff)))
+            DIE("access to %#llx, which is forbidden", (unsigned long long)pa.raw);
+    return ram + pa.raw;
+}
+
+uint64_t phys_read64(hpa_t pa)
+{
+    if (fake_on_read != NULL)
+        fake_on_read(pa);
+    fake_counts.reads++;
+    return *(const uint64_t *)phys_to_virt(pa);
+}
+
+void phys_write64(hpa_t pa, uint64_t value)
+{
+    fake_counts.writes++;
+    *(uint64_t *)phys_to_virt(pa) = value;
+}
+
+bool phys_cmpxchg64(hpa_t pa, uint64_t expected, uint64_t value)
+{
+    uint64_t *where = phys_to_virt(pa);
+
+    if (fake_on_cmpxchg != NULL)
+        fake_on_cmpxchg(pa);
+    if (*where != expected)
+        return false;
+    fake_counts.writes++;
+    *where = value;
+    return true;
+}
+
+static uint64_t *field_of(uint64_t field)
+{
+    if (loaded == NULL)
+        DIE("VMREAD or VMWRITE without a current VMCS");
+    if (field >= VMCS_FIELDS)
+        DIE("VMREAD or VMWRITE of field %#llx", (unsigned long long)field);
+    return &loaded->fields[field];
+}
+
+uint64_t hw_vmread(uint64_t field)
+{
+    return *field_of(field);
+}
+
+void hw_vmwrite(uint64_t field, uint64_t value)
+{
+    unsigned width = (unsigned)(field >> 13) & 3;
+
+    if (field & 1)
+        DIE("VMWRITE of a high half");
+    *field_of(field) = width == 0 ? value & UINT16_MAX : width == 2 ? value & UINT32_MAX : value;
+}
+
+static struct fake_vmcs **slot_of(hpa_t pa)
+{
+    struct fake_vmcs **empty = NULL;
+
+    if ((pa.raw & 0xfff) != 0)
+        DIE("misaligned VMCS");
+    for (size_t i = 0; i < VMCS_MAX; i++) {
+        if (vmcs[i] != NULL && vmcs[i]->pa == pa.raw)
+            return &vmcs[i];
+        if (vmcs[i] == NULL && empty == NULL)
+            empty = &vmcs[i];
+    }
+    if (empty == NULL)
+        DIE("too many VMCSs");
+    return empty;
+}
+
+bool hw_vmptrld(hpa_t pa)
+{
+    struct fake_vmcs **slot = slot_of(pa);
+
+    fake_counts.vmptrld++;
+    if (*slot == NULL) {
+        *slot = calloc(1, sizeof(**slot));
+        (*slot)->pa = pa.raw;
+    }
+    loaded = *slot;
+    return true;
+}
+
+bool hw_vmclear(hpa_t pa)
+{
+    fake_counts.vmclear++;
+    if (loaded != NULL && loaded->pa == pa.raw)
+        loaded = NULL;
+    return true;
+}
+
+bool hw_vmxon(hpa_t region)
+{
+    if ((region.raw & 0xfff) != 0 || vmx_on)
+        return false;
+    vmx_on = true;
+    return true;
+}
+
+void hw_vmxoff(void)
+{
+    vmx_on = false;
+    loaded = NULL;
+}
+
+void hw_invept(enum hw_invalidate type, uint64_t eptp)
+{
+    if (type == HW_INVEPT_SINGLE)
+        fake_counts.invept_single++;
+    else
+        fake_counts.invept_all++;
+    fake_counts.last_eptp = eptp;
+}
+
+void hw_invvpid(enum hw_invalidate type, uint16_t vpid, uint64_t linear)
+{
+    (void)linear;
+    if (type != HW_INVVPID_ALL && vpid == 0)
+        DIE("INVVPID of VPID 0");
+    fake_counts.invvpid++;
+}
+
+void fake_msr_set(uint32_t msr, uint64_t value)
+{
+    for (size_t i = 0; i < msr_count; i++)
+        if (msrs[i].msr == msr) {
+            msrs[i].value = value;
+            return;
+        }
+    if (msr_count == MSR_MAX)
+        DIE("too many MSRs");
+    msrs[msr_count].msr = msr;
+    msrs[msr_count++].value = value;
+}
+
+bool hw_rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+    for (size_t i = 0; i < msr_count; i++)
+        if (msrs[i].msr == msr) {
+            *value = msrs[i].value;
+            return true;
+        }
+    return false;
+}
+
+bool hw_wrmsr_safe(uint32_t msr, uint64_t value)
+{
+    uint64_t old;
+
+    if (!hw_rdmsr_safe(msr, &old))
+        return false;
+    fake_msr_set(msr, value);
+    return true;
+}
+
+uint64_t hw_rdmsr(uint32_t msr)
+{
+    uint64_t value = 0;
+
+    if (!hw_rdmsr_safe(msr, &value))
+        DIE("RDMSR of %#x raises #GP", msr);
+    return value;
+}
+
+uint64_t fake_msr_get(uint32_t msr)
+{
+    return hw_rdmsr(msr);
+}
+
+void hw_wrmsr(uint32_t msr, uint64_t value)
+{
+    if (!hw_wrmsr_safe(msr, value))
+        DIE("WRMSR of %#x raises #GP", msr);
+}
+
+bool hw_xsetbv_safe(uint32_t index, uint64_t value)
+{
+    return index == 0 && (value & 1) != 0;
+}
+
+struct hw_cpuid hw_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    return fake_cpuid != NULL ? fake_cpuid(leaf, subleaf) : (struct hw_cpuid){ 0 };
+}
+
+struct cpu *hw_this_cpu(void)
+{
+    if (fake_cpu == NULL)
+        DIE("no CPU");
+    return fake_cpu;
+}
+
+uint64_t hw_rdtsc(void)
+{
+    return fake_tsc += 100;
+}
+
+#define FAKE_CR(n)                                                                                                     \
+    uint64_t hw_read_cr##n(void)                                                                                       \
+    {                                                                                                                  \
+        return crs[n];                                                                                                 \
+    }                                                                                                                  \
+    void hw_write_cr##n(uint64_t value)                                                                                \
+    {                                                                                                                  \
+        crs[n] = value;                                                                                                \
+    }
+FAKE_CR(0)
+FAKE_CR(2)
+FAKE_CR(3)
+FAKE_CR(4)
+
+uint64_t hw_read_dr7(void)
+{
+    return 0x400;
+}
+
+void hw_write_dr6(uint64_t value)
+{
+    (void)value;
+}
+
+uint8_t hw_in8(uint16_t port)
+{
+    (void)port;
+    return UINT8_MAX;
+}
+
+uint16_t hw_in16(uint16_t port)
+{
+    (void)port;
+    return UINT16_MAX;
+}
+
+uint32_t hw_in32(uint16_t port)
+{
+    (void)port;
+    return UINT32_MAX;
+}
+
+void hw_out8(uint16_t port, uint8_t value)
+{
+    (void)port;
+    (void)value;
+}
+
+void hw_out16(uint16_t port, uint16_t value)
+{
+    (void)port;
+    (void)value;
+}
+
+void hw_out32(uint16_t port, uint32_t value)
+{
+    (void)port;
+    (void)value;
+}
+
+uint32_t hw_mmio_read32(hpa_t pa)
+{
+    return *(const uint32_t *)phys_to_virt(pa);
+}
+
+void hw_mmio_write32(hpa_t pa, uint32_t value)
+{
+    *(uint32_t *)phys_to_virt(pa) = value;
+}
+
+void hw_pause(void)
+{
+}
+
+void hw_halt_forever(void)
+{
+    DIE("halted");
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* See fake_layer.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cloudvisor/flush.h"
+#include "cloudvisor/log.h"
+#include "cloudvisor/pool.h"
+#include "ept-guard/ept.h"
+#include "ept-guard/frames.h"
+#include "fake_layer.h"
+
+unsigned fake_flushes;
+
+static struct cpu cpu;
+static void *frame_table;
+static size_t pool_size;
+
+void fake_layer_start(uint64_t ram_bytes, size_t pool_pages)
+{
+    uint64_t frames = ram_bytes >> 12;
+
+    fake_reset();
+    memset(&cpu, 0, sizeof(cpu));
+    cpu.self = &cpu;
+    fake_cpu = &cpu;
+    fake_flushes = 0;
+    pool_size = pool_pages;
+    pool_init(hpa(FAKE_POOL_BASE), pool_pages * 4096);
+    free(frame_table);
+    frame_table = calloc(1, frames_table_bytes(frames));
+    frames_init(frame_table, frames);
+    frames_add_ram(0, ram_bytes);
+    for (size_t i = 0; i < pool_pages; i++)
+        frame_event(hpa(FAKE_POOL_BASE + i * 4096), FRAME_LAYER_TAKE);
+}
+
+size_t fake_pool_used(void)
+{
+    return pool_size - pool_free_pages();
+}
+
+void flush_all_cpus(struct cpu *on)
+{
+    (void)on;
+    fake_flushes++;
+    ept_reap();
+}
+
+void layer_lock(void)
+{
+}
+
+void layer_unlock(void)
+{
+}
+
+void cv_panic(const char *format, ...)
+{
+    fprintf(stderr, "panic: %s\n", format);
+    abort();
+}
+
+void cv_log(enum log_level level, const char *format, ...)
+{
+    (void)level;
+    (void)format;
+}
+
+void cv_log_limited(enum log_level level, const char *format, ...)
+{
+    (void)level;
+    (void)format;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The little of the layer's core that ept-guard needs around it: a CPU, a lock, a flush that succeeds at once, and a
+ * pool of a size that the test chooses.
+ */
+#ifndef TESTS_UNIT_FAKE_LAYER_H
+#define TESTS_UNIT_FAKE_LAYER_H
+
+#include <stddef.h>
+#include "cloudvisor/cpu.h"
+
+/* The pool lies here; POOL_MAX pages at most. */
+#define FAKE_POOL_BASE UINT64_C(0x10000000)
+enum { FAKE_POOL_MAX = 8192 };
+
+/* Frame database of `ram_bytes` with all of it the host's but for the pool; a CPU; `pool_pages` free pages. */
+void fake_layer_start(uint64_t ram_bytes, size_t pool_pages);
+
+/* Pages taken from the pool so far and not given back. */
+size_t fake_pool_used(void);
+
+extern unsigned fake_flushes;
+
+#endif

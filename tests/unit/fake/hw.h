@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hardware interface of cloudvisor/hw/hw.h for host tests and fuzzers: the same names over a pretended processor
+ * (fake_hw.c). RAM is [0, FAKE_RAM_BYTES), sparse; touching anything else, or a page that fake_forbid named, aborts.
+ * An operation that would raise an exception in root mode aborts, too.
+ */
+#ifndef HW_HW_H
+#define HW_HW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cloudvisor/boot_info.h"
+
+typedef struct { uint64_t raw; } hpa_t;
+typedef struct { uint64_t raw; } l2gpa_t;
+
+static inline hpa_t hpa(uint64_t raw)
+{
+    return (hpa_t){ raw };
+}
+
+static inline l2gpa_t l2gpa(uint64_t raw)
+{
+    return (l2gpa_t){ raw };
+}
+
+void *phys_to_virt(hpa_t pa);
+uint64_t phys_read64(hpa_t pa);
+void phys_write64(hpa_t pa, uint64_t value);
+bool phys_cmpxchg64(hpa_t pa, uint64_t expected, uint64_t value);
+
+uint64_t hw_vmread(uint64_t field);
+void hw_vmwrite(uint64_t field, uint64_t value);
+bool hw_vmptrld(hpa_t vmcs);
+bool hw_vmclear(hpa_t vmcs);
+bool hw_vmxon(hpa_t region);
+void hw_vmxoff(void);
+
+enum hw_invalidate {
+    HW_INVEPT_SINGLE = 1,
+    HW_INVEPT_ALL = 2,
+    HW_INVVPID_ADDRESS = 0,
+    HW_INVVPID_SINGLE = 1,
+    HW_INVVPID_ALL = 2,
+    HW_INVVPID_SINGLE_GLOBAL = 3
+};
+void hw_invept(enum hw_invalidate type, uint64_t eptp);
+void hw_invvpid(enum hw_invalidate type, uint16_t vpid, uint64_t linear);
+
+uint64_t hw_rdmsr(uint32_t msr);
+void hw_wrmsr(uint32_t msr, uint64_t value);
+bool hw_rdmsr_safe(uint32_t msr, uint64_t *value);
+bool hw_wrmsr_safe(uint32_t msr, uint64_t value);
+bool hw_xsetbv_safe(uint32_t index, uint64_t value);
+
+struct hw_cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+struct hw_cpuid hw_cpuid(uint32_t leaf, uint32_t subleaf);
+
+struct cpu;
+struct cpu *hw_this_cpu(void);
+uint64_t hw_rdtsc(void);
+
+uint64_t hw_read_cr0(void);
+uint64_t hw_read_cr2(void);
+uint64_t hw_read_cr3(void);
+uint64_t hw_read_cr4(void);
+void hw_write_cr0(uint64_t value);
+void hw_write_cr2(uint64_t value);
+void hw_write_cr3(uint64_t value);
+void hw_write_cr4(uint64_t value);
+uint64_t hw_read_dr7(void);
+void hw_write_dr6(uint64_t value);
+
+uint8_t hw_in8(uint16_t port);
+uint16_t hw_in16(uint16_t port);
+uint32_t hw_in32(uint16_t port);
+void hw_out8(uint16_t port, uint8_t value);
+void hw_out16(uint16_t port, uint16_t value);
+void hw_out32(uint16_t port, uint32_t value);
+uint32_t hw_mmio_read32(hpa_t pa);
+void hw_mmio_write32(hpa_t pa, uint32_t value);
+void hw_pause(void);
+void hw_halt_forever(void);
+
+/* ---- What tests set and look at. ---- */
+
+#define FAKE_RAM_BYTES (UINT64_C(16) << 30)
+
+/* Back to a processor without MSRs, VMCSs or CPUs, zeroed RAM, nothing forbidden, no hooks, counters 0. */
+void fake_reset(void);
+
+/* Aborts on any access to the 4 KiB page from here on. */
+void fake_forbid(hpa_t page);
+
+/* Called before a 64-bit read or compare-and-exchange of RAM: a place to play another CPU. */
+extern void (*fake_on_read)(hpa_t pa);
+extern void (*fake_on_cmpxchg)(hpa_t pa);
+
+/* An MSR exists once it is set. */
+void fake_msr_set(uint32_t msr, uint64_t value);
+uint64_t fake_msr_get(uint32_t msr);
+
+extern struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
+extern struct cpu *fake_cpu;
+extern uint64_t fake_tsc;
+
+struct fake_counts {
+    unsigned reads, writes, invept_single, invept_all, invvpid, vmptrld, vmclear;
+    uint64_t last_eptp;
+};
+extern struct fake_counts fake_counts;
+
+#endif
