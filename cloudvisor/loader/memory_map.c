@@ -142,17 +142,16 @@ uint64_t layer_region_size(uint64_t ram_bytes)
     return (bytes + LAYER_REGION_ALIGN - 1) & ~(LAYER_REGION_ALIGN - 1);
 }
 
-/* The highest aligned base of `size` bytes within `memory` below `limit` and above 1 MiB; 0: none. */
+/* The highest aligned base of `size` bytes within `memory` below `limit`; 0: none, or only at address 0. */
 static uint64_t place_in(const struct firmware_memory *memory, uint64_t size, uint64_t limit)
 {
-    uint64_t start = memory->base < MIB(1) ? MIB(1) : memory->base;
     uint64_t end = end_of(memory) < limit ? end_of(memory) : limit;
     uint64_t base;
 
     if (end < size)
         return 0;
     base = (end - size) & ~(LAYER_REGION_ALIGN - 1);
-    return base >= start ? base : 0;
+    return base >= memory->base ? base : 0;
 }
 
 static uint64_t place_below(const struct firmware_map *firmware, uint64_t size, uint64_t limit)
