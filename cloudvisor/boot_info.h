@@ -62,7 +62,7 @@ struct boot_info {
 };
 
 /*
- * Demotes the calling CPU. Called once per CPU, CPU 0 first, interrupts off, at identity-mapped physical addresses,
+ * Demotes the calling CPU. Called once per CPU, CPU 0 first, one CPU at a time, interrupts off, at identity-mapped physical addresses,
  * System V calling convention. Returns 0 in VMX non-root mode, or a DEMOTE_* reason in unchanged mode.
  */
 typedef uint64_t (*layer_entry_fn)(uint64_t boot_info_pa, uint64_t cpu_index) __attribute__((sysv_abi));

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Exceptions in root mode: a #GP at a known instruction is an answer, every other one a bug of ours. */
+#include "cloudvisor/log.h"
+#include "cloudvisor/cpu.h"
+
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+};
+_Static_assert(sizeof(struct gate) == 16, "IDT gate");
+
+struct exception_frame {
+    uint64_t gpr[GPR_COUNT];
+    uint64_t vector, error, rip, cs, rflags, rsp, ss;
+};
+
+struct fixup {
+    uint64_t instruction, landing;
+};
+
+enum { ENTRY_COUNT = 22, VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_MC = 18, IST_NMI = 1, IST_FATAL = 2 };
+#define GATE_INTERRUPT 0x8e
+
+extern const uint64_t exception_entries[ENTRY_COUNT];
+extern const struct fixup layer_fixup_start[], layer_fixup_end[];
+extern const char layer_start[];
+
+static struct gate idt[256];
+
+void cpu_init_idt(void)
+{
+    for (unsigned i = 0; i < ENTRY_COUNT; i++) {
+        uint64_t at = exception_entries[i];
+
+        if (at == 0)
+            continue;
+        idt[i] = (struct gate){ .offset_low = (uint16_t)at, .selector = SEL_CODE, .type = GATE_INTERRUPT,
+                                .offset_middle = (uint16_t)(at >> 16), .offset_high = (uint32_t)(at >> 32) };
+    }
+    idt[VECTOR_NMI].ist = IST_NMI;
+    idt[VECTOR_DF].ist = IST_FATAL;
+    idt[VECTOR_MC].ist = IST_FATAL;
+}
+
+const void *cpu_idt(void)
+{
+    return idt;
+}
+
+void exception_handle(struct exception_frame *frame);
+void exception_handle(struct exception_frame *frame)
+{
+    for (const struct fixup *f = layer_fixup_start; f < layer_fixup_end; f++) {
+        if (frame->vector == VECTOR_GP && f->instruction == frame->rip) {
+            frame->rip = f->landing;
+            return;
+        }
+    }
+    for (unsigned i = 0; i < GPR_COUNT; i += 4)
+        cv_log(LOG_ERROR, "r%u-%u: %16lx %16lx %16lx %16lx", i, i + 3, frame->gpr[i], frame->gpr[i + 1],
+               frame->gpr[i + 2], frame->gpr[i + 3]);
+    cv_panic("exception %lu error %lx at layer+%lx rsp %lx cr2 %lx", frame->vector, frame->error,
+             frame->rip - (uint64_t)layer_start, frame->rsp, hw_read_cr2());
+}

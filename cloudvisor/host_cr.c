@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * SDM "MOV—Move to/from Control Registers". Only writes that change a masked bit exit, and then the layer does the
+ * whole write: checks, long-mode activation, PDPTEs and the flush.
+ */
+#include "cloudvisor/host_cr.h"
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/vmcs01.h"
+#include "nested-vmx/vmcs_fields.h"
+
+#define CR0_WP UINT64_C(0x10000)
+#define CR0_VALID UINT64_C(0xe005003f)
+#define CR0_ET UINT64_C(0x10)
+#define PAGING_CR4 (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))
+#define PDPTE_RESERVED UINT64_C(0x1e6)
+
+/* Loads the four PDPTEs of PAE paging; false for #GP. */
+static bool load_pdptes(uint64_t cr3)
+{
+    uint64_t pdpte[4];
+
+    host_frame_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte));
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t beyond = ~((UINT64_C(1) << physical_bits) - 1);
+
+        if ((pdpte[i] & 1) != 0 && (pdpte[i] & (PDPTE_RESERVED | beyond)) != 0)
+            return false;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        hw_vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+    return true;
+}
+
+static bool cr0_valid(uint64_t value)
+{
+    return value >> 32 == 0 && ((value & CR0_PG) == 0 || (value & CR0_PE) != 0) &&
+           ((value & CR0_NW) == 0 || (value & CR0_CD) != 0);
+}
+
+/* Turns long mode on or off as PG changes; false for #GP. */
+static bool switch_paging(uint64_t old, uint64_t value)
+{
+    uint64_t efer = hw_vmread(VMCS_GUEST_IA32_EFER), cr4 = hw_vmread(VMCS_GUEST_CR4);
+    uint64_t entry = hw_vmread(VMCS_VM_ENTRY_CONTROLS);
+    bool cs_long = (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0;
+
+    if (((old ^ value) & CR0_PG) == 0)
+        return true;
+    if ((value & CR0_PG) == 0) {
+        if ((cr4 & CR4_PCIDE) != 0 || ((efer & EFER_LMA) != 0 && cs_long))
+            return false;
+        hw_vmwrite(VMCS_GUEST_IA32_EFER, efer & ~EFER_LMA);
+        hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, entry & ~(uint64_t)ENTRY_IA32E_GUEST);
+        return true;
+    }
+    if ((efer & EFER_LME) != 0) {
+        if ((cr4 & CR4_PAE) == 0 || cs_long)
+            return false;
+        hw_vmwrite(VMCS_GUEST_IA32_EFER, efer | EFER_LMA);
+        hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, entry | ENTRY_IA32E_GUEST);
+        return true;
+    }
+    return (cr4 & CR4_PAE) == 0 || load_pdptes(hw_vmread(VMCS_GUEST_CR3));
+}
+
+static bool write_cr0(uint64_t value)
+{
+    uint64_t old = hw_vmread(VMCS_GUEST_CR0);
+
+    value = (value & CR0_VALID) | CR0_ET | (value & ~UINT64_C(0xffffffff));
+    if (!cr0_valid(value) || !switch_paging(old, value))
+        return false;
+    hw_vmwrite(VMCS_GUEST_CR0, value | CR0_NE);
+    hw_vmwrite(VMCS_CR0_READ_SHADOW, value);
+    if (((old ^ value) & (CR0_PG | CR0_WP)) != 0)
+        hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
+    return true;
+}
+
+static bool write_cr4(struct cpu *cpu, uint64_t value)
+{
+    uint64_t old = hw_vmread(VMCS_GUEST_CR4), efer = hw_vmread(VMCS_GUEST_IA32_EFER);
+    bool long_mode = (efer & EFER_LMA) != 0;
+    bool pae_paging = !long_mode && (hw_vmread(VMCS_GUEST_CR0) & CR0_PG) != 0 && (value & CR4_PAE) != 0;
+
+    if ((value & ~caps_hw.cr4_fixed1) != 0 || (value & CR4_SMXE) != 0)
+        return false;
+    if (long_mode && ((value & CR4_PAE) == 0 || ((old ^ value) & CR4_LA57) != 0))
+        return false;
+    if ((value & CR4_PCIDE) != 0 && (old & CR4_PCIDE) == 0 &&
+        (!long_mode || (hw_vmread(VMCS_GUEST_CR3) & 0xfff) != 0))
+        return false;
+    if ((value & CR4_VMXE) == 0 && cpu->vmx_on)
+        return false;
+    if (pae_paging && ((old ^ value) & PAGING_CR4) != 0 && !load_pdptes(hw_vmread(VMCS_GUEST_CR3)))
+        return false;
+    hw_vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
+    hw_vmwrite(VMCS_CR4_READ_SHADOW, value);
+    hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
+    return true;
+}
+
+void host_cr_access(struct cpu *cpu)
+{
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned cr = (unsigned)qualification & 15, type = (unsigned)(qualification >> 4) & 3;
+    unsigned reg = (unsigned)(qualification >> 8) & 15;
+    uint64_t value = reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
+    bool ok = type == 0 && (cr == 0 ? write_cr0(value) : cr == 4 && write_cr4(cpu, value));
+
+    if (ok)
+        host_skip_instruction();
+    else
+        host_inject_gp();
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the layer answers itself. Everything here is input from the host: a wrong operand gets the processor's answer
+ * (#GP, #UD), never an assertion.
+ */
+#include "cloudvisor/apic.h"
+#include "cloudvisor/decode.h"
+#include "cloudvisor/flush.h"
+#include "cloudvisor/host_cr.h"
+#include "cloudvisor/host_exits.h"
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/hypercall.h"
+#include "cloudvisor/intercepts.h"
+#include "cloudvisor/log.h"
+#include "cloudvisor/vmcs01.h"
+#include "ept-guard/ept.h"
+#include "ept-guard/host_ept.h"
+#include "nested-vmx/nested.h"
+#include "nested-vmx/vmcs_fields.h"
+
+enum { MSR_APIC_BASE = 0x1b, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 };
+#define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define CPUID_1_ECX_SMX     BIT32(6)
+#define CPUID_1_ECX_OSXSAVE BIT32(27)
+#define CPUID_7_EBX_PT      BIT32(25)
+
+static void set_low32(uint64_t *gpr, uint32_t value)
+{
+    *gpr = value;
+}
+
+static void cpuid_exit(struct cpu *cpu)
+{
+    uint32_t leaf = (uint32_t)cpu->gpr[RAX], subleaf = (uint32_t)cpu->gpr[RCX];
+    struct hw_cpuid r = hw_cpuid(leaf, subleaf);
+
+    if (leaf == 1) {
+        r.ecx &= ~(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE);
+        if ((hw_vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0)
+            r.ecx |= CPUID_1_ECX_OSXSAVE;
+    } else if (leaf == 7 && subleaf == 0) {
+        r.ebx &= ~CPUID_7_EBX_PT;
+    } else if (leaf == 0x14) {
+        r = (struct hw_cpuid){ 0 };
+    }
+    set_low32(&cpu->gpr[RAX], r.eax);
+    set_low32(&cpu->gpr[RBX], r.ebx);
+    set_low32(&cpu->gpr[RCX], r.ecx);
+    set_low32(&cpu->gpr[RDX], r.edx);
+    host_skip_instruction();
+}
+
+static void xsetbv_exit(struct cpu *cpu)
+{
+    uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+
+    if (hw_xsetbv_safe((uint32_t)cpu->gpr[RCX], value))
+        host_skip_instruction();
+    else
+        host_inject_gp();
+}
+
+static uint64_t sum_stat(unsigned stat)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < boot->cpu_count; i++)
+        sum += cpus[i] != NULL ? cpus[i]->stats[stat] : 0;
+    if (stat == STAT_ept_bytes)
+        return ept_table_count() * PAGE_SIZE;
+    if (stat == STAT_vmcs_shadowing)
+        return nested_shadowing();
+    return sum;
+}
+
+static uint64_t sum_exits(enum exit_level level, unsigned reason)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < boot->cpu_count; i++)
+        sum += cpus[i] != NULL ? cpus[i]->exits[level][reason] : 0;
+    return sum;
+}
+
+/* Everything is in registers, and nothing here is secret, so that any privilege level may ask. */
+static bool hypercall(struct cpu *cpu)
+{
+    uint64_t rbx = cpu->gpr[RBX], rcx = cpu->gpr[RCX];
+
+    switch ((uint32_t)cpu->gpr[RAX] & ~HYPERCALL_MAGIC_MASK) {
+    case HYPERCALL_VERSION: cpu->gpr[RBX] = LAYER_VERSION; return true;
+    case HYPERCALL_STAT:
+        if (rbx >= STAT_COUNT)
+            return false;
+        cpu->gpr[RBX] = sum_stat((unsigned)rbx);
+        return true;
+    case HYPERCALL_EXITS:
+        if (rbx >= EXIT_REASON_COUNT || rcx < 1 || rcx > LEVEL_COUNT)
+            return false;
+        cpu->gpr[RBX] = sum_exits((enum exit_level)(rcx - 1), (unsigned)rbx);
+        return true;
+    case HYPERCALL_LOG: return log_read(rbx, &cpu->gpr[RBX], &cpu->gpr[RCX]);
+    default: return false;
+    }
+}
+
+static void vmcall_exit(struct cpu *cpu)
+{
+    if (((uint32_t)cpu->gpr[RAX] & HYPERCALL_MAGIC_MASK) != HYPERCALL_MAGIC) {
+        nested_instruction(cpu, EXIT_VMCALL);
+        return;
+    }
+    cpu->gpr[RAX] = hypercall(cpu) ? 0 : UINT64_MAX;
+    host_skip_instruction();
+}
+
+static bool mtrr_access(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value)
+{
+    uint64_t *mtrr = mtrr_register(host_ept_mtrrs(), msr);
+
+    if (mtrr == NULL)
+        return false;
+    if (!write) {
+        *value = *mtrr;
+        return true;
+    }
+    if (!mtrr_write_valid(host_ept_mtrrs(), msr, *value))
+        return false;
+    if (*mtrr != *value) {
+        layer_lock();
+        *mtrr = *value;
+        host_ept_rebuild();
+        flush_all_cpus(cpu);
+        layer_unlock();
+    }
+    return true;
+}
+
+/* The local APIC stays where it is: moved over RAM it would hide memory, moved elsewhere it would escape the trap. */
+static bool apic_base_write(uint64_t value)
+{
+    if (((value ^ hw_rdmsr(MSR_APIC_BASE)) & APIC_BASE_ADDRESS) != 0) {
+        cv_log_limited(LOG_INFO, "host moves its local APIC to %lx: refused", value & APIC_BASE_ADDRESS);
+        return false;
+    }
+    return hw_wrmsr_safe(MSR_APIC_BASE, value);
+}
+
+static bool msr_value(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value)
+{
+    if (msr == MSR_APIC_BASE)
+        return write && apic_base_write(*value);
+    if (msr == MSR_X2APIC_ICR)
+        return write && apic_host_x2apic_icr(cpu, *value);
+    if (msr == MSR_FEATURE_CONTROL && !write)
+        return hw_rdmsr_safe(msr, value);
+    if (msr >= MSR_VMX_BASIC && msr <= MSR_VMX_VMFUNC && !write)
+        return vmx_caps_msr(&caps_offer, msr, value);
+    if (msr == MSR_BIOS_UPDT_TRIG && write) {
+        cv_log_limited(LOG_INFO, "microcode update by the host: refused");
+        return true; /* as on a processor that has this revision already */
+    }
+    return mtrr_access(cpu, msr, write, value);
+}
+
+bool host_msr_access(struct cpu *cpu, uint32_t msr, bool write)
+{
+    uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+
+    if (!msr_value(cpu, msr, write, &value))
+        return false;
+    if (!write) {
+        set_low32(&cpu->gpr[RAX], (uint32_t)value);
+        set_low32(&cpu->gpr[RDX], (uint32_t)(value >> 32));
+    }
+    return true;
+}
+
+static void msr_exit(struct cpu *cpu, bool write)
+{
+    if (host_msr_access(cpu, (uint32_t)cpu->gpr[RCX], write))
+        host_skip_instruction();
+    else
+        host_inject_gp();
+}
+
+/* SDM "Exit Qualification for I/O Instructions". */
+#define IO_SIZE(q)   ((unsigned)(q) & 7u)
+#define IO_IN(q)     (((q) >> 3 & 1) != 0)
+#define IO_STRING(q) (((q) >> 4 & 1) != 0)
+#define IO_PORT(q)   ((uint16_t)((q) >> 16))
+
+static uint32_t port_in(uint16_t port, unsigned last_byte)
+{
+    return last_byte == 0 ? hw_in8(port) : last_byte == 1 ? hw_in16(port) : hw_in32(port);
+}
+
+static void port_out(uint16_t port, unsigned last_byte, uint32_t value)
+{
+    if (last_byte == 0)
+        hw_out8(port, (uint8_t)value);
+    else if (last_byte == 1)
+        hw_out16(port, (uint16_t)value);
+    else
+        hw_out32(port, value);
+}
+
+bool host_io_access(struct cpu *cpu, uint64_t qualification)
+{
+    unsigned last_byte = IO_SIZE(qualification);
+    uint64_t mask = last_byte == 0 ? 0xff : last_byte == 1 ? 0xffff : UINT32_MAX;
+    uint16_t port = IO_PORT(qualification);
+
+    if (IO_STRING(qualification))
+        return false;
+    if (IO_IN(qualification)) {
+        uint64_t old = last_byte == 3 ? 0 : cpu->gpr[RAX] & ~mask;
+
+        cpu->gpr[RAX] = old | port_in(port, last_byte);
+        return true;
+    }
+    if ((port == 0x64 && (cpu->gpr[RAX] & 0xff) == 0xfe) || (port == 0xcf9 && (cpu->gpr[RAX] & 4) != 0))
+        cv_log(LOG_INFO, "the host resets the machine through port %x", port);
+    port_out(port, last_byte, (uint32_t)cpu->gpr[RAX]);
+    return true;
+}
+
+static void io_exit(struct cpu *cpu)
+{
+    if (host_io_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION)))
+        host_skip_instruction();
+    else
+        host_inject_gp();
+}
+
+void exit_reinject(void)
+{
+    uint32_t info = (uint32_t)hw_vmread(VMCS_IDT_VECTORING_INFO);
+
+    if ((info & INTR_VALID) == 0)
+        return;
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, info & ~INTR_NMI_UNBLOCKING);
+    if ((info & INTR_ERROR_VALID) != 0)
+        hw_vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, hw_vmread(VMCS_IDT_VECTORING_ERROR_CODE));
+    if (INTR_TYPE(info) >= INTR_TYPE_SOFTWARE && INTR_TYPE(info) <= INTR_TYPE_SOFTWARE_EXCEPTION)
+        hw_vmwrite(VMCS_VM_ENTRY_INSTRUCTION_LENGTH, hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
+}
+
+/* A write to the trapped local APIC's page: decode it from a private copy and carry it out. */
+static void apic_page_write(struct cpu *cpu, uint32_t offset)
+{
+    uint32_t rights = (uint32_t)hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
+    enum decode_mode mode = (rights & BIT32(13)) != 0   ? DECODE_64
+                            : (rights & BIT32(14)) != 0 ? DECODE_32
+                                                        : DECODE_16;
+    uint8_t bytes[INSTRUCTION_MAX];
+    size_t available = host_fetch(bytes, sizeof(bytes));
+    struct decoded d;
+
+    if (decode_instruction(bytes, (unsigned)available, mode, &d) != DECODE_OK || d.kind == DECODE_LOAD || d.size != 4) {
+        cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported", bytes[0],
+                       bytes[1], bytes[2], bytes[3]);
+        host_inject_gp();
+        return;
+    }
+    if (d.kind == DECODE_XCHG) {
+        uint64_t old = hw_mmio_read32(hpa(UINT64_C(0xfee00000) + offset));
+
+        apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, cpu->gpr[d.reg]));
+        cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], old);
+    } else {
+        uint64_t reg = d.reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[d.reg];
+
+        apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, reg));
+    }
+    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + d.length);
+}
+
+static void layer_access(struct cpu *cpu, hpa_t address, bool write)
+{
+    cpu_count_stat(cpu, write ? STAT_layer_writes : STAT_layer_reads);
+    cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx, rip %lx", write ? "writes to" : "reads", address.raw,
+                   hw_vmread(VMCS_GUEST_RIP));
+    if (!host_ept_map_decoy(address, write))
+        cv_panic("no memory for the host's EPT");
+    vmcs01_set_timer(cpu, true);
+}
+
+void host_ept_access(struct cpu *cpu)
+{
+    hpa_t address = hpa(hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+    bool write = (hw_vmread(VMCS_EXIT_QUALIFICATION) & EPT_WRITE) != 0;
+    enum host_ept_answer answer;
+
+    layer_lock();
+    answer = host_ept_violation(address, write);
+    if (answer == HOST_EPT_MAPPED && write)
+        nested_frame_written(address);
+    if (answer == HOST_EPT_LAYER)
+        layer_access(cpu, address, write);
+    layer_unlock();
+    if (answer == HOST_EPT_FULL)
+        cv_panic("no memory for the host's EPT");
+    if (answer == HOST_EPT_TRAPPED)
+        apic_page_write(cpu, (uint32_t)address.raw & 0xfff);
+    else if (answer == HOST_EPT_OUTSIDE)
+        host_inject_gp();
+    else
+        exit_reinject();
+}
+
+void host_nmi_exit(struct cpu *cpu)
+{
+    cpu_unblock_nmis();
+    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCKING_BY_NMI);
+    if (__atomic_exchange_n(&cpu->kick_pending, 0, __ATOMIC_SEQ_CST) == 0) {
+        cpu->host_nmi = 1;
+        cpu->attention = 1;
+    }
+}
+
+static void timer_exit(struct cpu *cpu)
+{
+    layer_lock();
+    host_ept_remove_decoys();
+    layer_unlock();
+    vmcs01_set_timer(cpu, false);
+    exit_reinject();
+    if (cpu->host_nmi)
+        cpu->attention = 1;
+}
+
+/* The host's triple fault resets the machine: make a real one. */
+static void triple_fault_exit(void)
+{
+    static const struct __attribute__((packed)) { uint16_t limit; uint64_t base; } no_idt;
+
+    cv_log(LOG_INFO, "the host's triple fault resets the machine");
+    __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
+}
+
+static void init_exit(void)
+{
+    enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
+
+    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, ACTIVITY_WAIT_FOR_SIPI);
+}
+
+static _Noreturn void unexpected_exit(struct cpu *cpu, uint32_t reason)
+{
+    cv_panic("CPU %u: unexpected exit %x qualification %lx rip %lx instruction error %lu", cpu->index, reason,
+             hw_vmread(VMCS_EXIT_QUALIFICATION), hw_vmread(VMCS_GUEST_RIP), hw_vmread(VMCS_VM_INSTRUCTION_ERROR));
+}
+
+void host_exit(struct cpu *cpu, uint32_t reason)
+{
+    switch (reason) {
+    case EXIT_EXCEPTION_OR_NMI: host_nmi_exit(cpu); break;
+    case EXIT_TRIPLE_FAULT: triple_fault_exit(); break;
+    case EXIT_INIT: init_exit(); break;
+    case EXIT_SIPI: vmcs01_set_start_state(cpu, (uint8_t)hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
+    case EXIT_TASK_SWITCH: host_inject_gp(); break;
+    case EXIT_CPUID: cpuid_exit(cpu); break;
+    case EXIT_GETSEC: host_inject_ud(); break;
+    case EXIT_INVD:
+        __asm__ volatile("wbinvd");
+        host_skip_instruction();
+        break;
+    case EXIT_VMCALL: vmcall_exit(cpu); break;
+    case EXIT_VMCLEAR:
+    case EXIT_VMLAUNCH:
+    case EXIT_VMPTRLD:
+    case EXIT_VMPTRST:
+    case EXIT_VMREAD:
+    case EXIT_VMRESUME:
+    case EXIT_VMWRITE:
+    case EXIT_VMXOFF:
+    case EXIT_VMXON:
+    case EXIT_INVEPT:
+    case EXIT_INVVPID: nested_instruction(cpu, reason); break;
+    case EXIT_VMFUNC: host_inject_ud(); break;
+    case EXIT_CR_ACCESS: host_cr_access(cpu); break;
+    case EXIT_IO: io_exit(cpu); break;
+    case EXIT_RDMSR: msr_exit(cpu, false); break;
+    case EXIT_WRMSR: msr_exit(cpu, true); break;
+    case EXIT_EPT_VIOLATION: host_ept_access(cpu); break;
+    case EXIT_PREEMPTION_TIMER: timer_exit(cpu); break;
+    case EXIT_XSETBV: xsetbv_exit(cpu); break;
+    default: unexpected_exit(cpu, reason);
+    }
+}
+
+void exit_handle(struct cpu *cpu);
+void exit_handle(struct cpu *cpu)
+{
+    uint32_t reason = (uint32_t)hw_vmread(VMCS_EXIT_REASON);
+    uint32_t basic = reason & 0xffff;
+
+    cpu->launch = 0;
+    cpu->exits[cpu->in_l2][basic < EXIT_REASON_COUNT ? basic : 0]++;
+    if (cpu->in_l2) {
+        nested_exit(cpu, reason);
+    } else {
+        cpu->vmcs01_launched = true;
+        host_exit(cpu, reason);
+    }
+}
+
+void entry_failed(struct cpu *cpu);
+void entry_failed(struct cpu *cpu)
+{
+    if (!cpu->in_l2)
+        unexpected_exit(cpu, EXIT_ENTRY_FAILURE);
+    nested_entry_refused(cpu);
+}

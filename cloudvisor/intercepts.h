@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which MSRs and ports of the host (and of its VMs) the layer wants to see: one list, made into bitmaps once. */
+#ifndef CLOUDVISOR_INTERCEPTS_H
+#define CLOUDVISOR_INTERCEPTS_H
+
+#include "cloudvisor/cpu.h"
+
+/* Builds the bitmaps. `trap_icr`: INIT and SIPI are found by trapping writes of the local APIC's ICR. */
+bool intercepts_init(bool trap_icr);
+
+hpa_t intercepts_msr_bitmap(void);
+hpa_t intercepts_io_bitmap(unsigned which);
+
+bool intercepts_msr(uint32_t msr, bool write);
+bool intercepts_port(uint16_t port, unsigned bytes);
+
+/* Adds the ACPI power-management control port, through which the host would go to sleep. */
+void intercepts_add_port(uint16_t port);
+
+/* The bit of `msr` in an MSR bitmap (SDM "MSR-Bitmap Address"); false for MSRs that have none and always exit. */
+bool msr_bitmap_test(const uint8_t *bitmap, uint32_t msr, bool write);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The four functions that a compiler may call in freestanding code. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+void *memset(void *to, int value, size_t n)
+{
+    void *start = to;
+
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory");
+    return start;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+    void *start = to;
+
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+    return start;
+}
+
+void *memmove(void *to, const void *from, size_t n)
+{
+    unsigned char *t = to;
+    const unsigned char *f = from;
+
+    if ((uintptr_t)to - (uintptr_t)from >= n)
+        return memcpy(to, from, n);
+    while (n-- > 0)
+        t[n] = f[n];
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+    const unsigned char *x = a, *y = b;
+
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    }
+    return 0;
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The layer: everything that runs in VMX root mode, linked to one flat image that the loader embeds.
+
+LAYER_SOURCES := $(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c)
+LAYER_SOURCES := $(filter-out cloudvisor/asm_offsets.c,$(LAYER_SOURCES))
+LAYER_OBJECTS := $(LAYER_SOURCES:%.c=build/layer/%.o) build/layer/cloudvisor/entry.o
+
+LAYER_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -ffreestanding -fpie \
+	-fvisibility=hidden -mgeneral-regs-only -mno-red-zone -mcmodel=small -fno-stack-protector -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common -ffile-prefix-map=$(CURDIR)=. \
+	-MMD -MP -I. -Icloudvisor/hw -Ibuild/layer
+
+build/layer/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LAYER_CFLAGS) -c $< -o $@
+
+build/layer/asm_offsets.h: cloudvisor/asm_offsets.c cloudvisor/cpu.h cloudvisor/stats.def
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(LAYER_CFLAGS)) -S $< -o - | sed -n 's/^[[:space:]]*\(#define CPU\)/\1/p' > $@.new
+	mv $@.new $@
+
+build/layer/cloudvisor/entry.o: cloudvisor/entry.S build/layer/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(LAYER_CFLAGS) -c $< -o $@
+
+build/layer.elf: $(LAYER_OBJECTS) cloudvisor/layer.lds
+	$(LD) -static -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none --no-warn-rwx-segments \
+		-T cloudvisor/layer.lds $(LAYER_OBJECTS) -o $@
+
+build/layer.bin: build/layer.elf
+	objcopy -O binary $< $@
+
+-include $(LAYER_OBJECTS:.o=.d) build/layer/asm_offsets.d

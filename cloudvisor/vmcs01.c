@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* SDM "VMX Controls", "Host-State Area": what root mode and the host need, and nothing else is intercepted. */
+#include "cloudvisor/intercepts.h"
+#include "cloudvisor/vmcs01.h"
+#include "ept-guard/host_ept.h"
+#include "nested-vmx/vmcs_fields.h"
+
+enum { MSR_EFER = 0xc0000080, MSR_PAT = 0x277 };
+#define PAT_RESET UINT64_C(0x0007040600070406)
+enum { TIMER_TICKS = 4096 };
+
+struct vmx_caps caps_hw, caps_offer;
+unsigned physical_bits;
+
+void vmexit_entry(void);
+
+uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted)
+{
+    return (wanted | cap.must_be_1) & cap.may_be_1;
+}
+
+void cpu_write_host_state(struct cpu *cpu)
+{
+    hw_vmwrite(VMCS_HOST_CR0, hw_read_cr0());
+    hw_vmwrite(VMCS_HOST_CR3, boot->root_cr3);
+    hw_vmwrite(VMCS_HOST_CR4, hw_read_cr4() | CR4_OSXSAVE);
+    hw_vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
+    hw_vmwrite(VMCS_HOST_SS_SELECTOR, SEL_DATA);
+    hw_vmwrite(VMCS_HOST_DS_SELECTOR, 0);
+    hw_vmwrite(VMCS_HOST_ES_SELECTOR, 0);
+    hw_vmwrite(VMCS_HOST_FS_SELECTOR, 0);
+    hw_vmwrite(VMCS_HOST_GS_SELECTOR, 0);
+    hw_vmwrite(VMCS_HOST_TR_SELECTOR, SEL_TSS);
+    hw_vmwrite(VMCS_HOST_FS_BASE, 0);
+    hw_vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
+    hw_vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
+    hw_vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
+    hw_vmwrite(VMCS_HOST_IDTR_BASE, (uint64_t)cpu_idt());
+    hw_vmwrite(VMCS_HOST_IA32_SYSENTER_CS, 0);
+    hw_vmwrite(VMCS_HOST_IA32_SYSENTER_ESP, 0);
+    hw_vmwrite(VMCS_HOST_IA32_SYSENTER_EIP, 0);
+    hw_vmwrite(VMCS_HOST_IA32_EFER, EFER_LME | EFER_LMA | UINT64_C(0x801));
+    hw_vmwrite(VMCS_HOST_IA32_PAT, PAT_RESET);
+    hw_vmwrite(VMCS_HOST_RSP, (uint64_t)(cpu->gpr + GPR_COUNT));
+    hw_vmwrite(VMCS_HOST_RIP, (uint64_t)vmexit_entry);
+}
+
+static void write_controls(struct cpu *cpu)
+{
+    uint32_t secondary = SEC_EPT | SEC_UNRESTRICTED_GUEST | SEC_VPID | SEC_RDTSCP | SEC_INVPCID | SEC_XSAVES |
+                         SEC_USER_WAIT_PAUSE;
+
+    cpu->vmcs01_secondary = control_value(caps_hw.secondary, secondary);
+    hw_vmwrite(VMCS_PIN_BASED_CONTROLS, control_value(caps_hw.pin, PIN_NMI_EXITING));
+    hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS,
+               control_value(caps_hw.proc, PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY_CONTROLS));
+    hw_vmwrite(VMCS_SECONDARY_CONTROLS, cpu->vmcs01_secondary);
+    hw_vmwrite(VMCS_VM_EXIT_CONTROLS,
+               control_value(caps_hw.exit, EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT |
+                                               EXIT_LOAD_PAT | EXIT_SAVE_DEBUG_CONTROLS));
+    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, control_value(caps_hw.entry, ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
+                                                                        ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_GUEST));
+}
+
+void vmcs01_init(struct cpu *cpu)
+{
+    write_controls(cpu);
+    cpu_write_host_state(cpu);
+    hw_vmwrite(VMCS_EPT_POINTER, host_ept_pointer());
+    hw_vmwrite(VMCS_VPID, VPID_HOST);
+    hw_vmwrite(VMCS_MSR_BITMAP, intercepts_msr_bitmap().raw);
+    hw_vmwrite(VMCS_IO_BITMAP_A, intercepts_io_bitmap(0).raw);
+    hw_vmwrite(VMCS_IO_BITMAP_B, intercepts_io_bitmap(1).raw);
+    hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
+    hw_vmwrite(VMCS_EXCEPTION_BITMAP, 0);
+    if (cpu->vmcs01_secondary & SEC_XSAVES)
+        hw_vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+    hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE);
+    hw_vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE);
+}
+
+static void set_segment(unsigned index, uint16_t selector, uint64_t base, uint32_t limit, uint32_t rights)
+{
+    hw_vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
+    hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
+    hw_vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, limit);
+    hw_vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * index, rights);
+}
+
+void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector)
+{
+    enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
+    uint32_t entry = (uint32_t)hw_vmread(VMCS_VM_ENTRY_CONTROLS);
+    uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0) & (CR0_CD | CR0_NW);
+
+    for (unsigned i = ES; i <= GS; i++)
+        set_segment(i, 0, 0, 0xffff, 0x93);
+    set_segment(CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xffff, 0x9b);
+    set_segment(LDTR, 0, 0, 0xffff, 0x82);
+    set_segment(TR, 0, 0, 0xffff, 0x8b);
+    hw_vmwrite(VMCS_GUEST_GDTR_BASE, 0);
+    hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+    hw_vmwrite(VMCS_GUEST_IDTR_BASE, 0);
+    hw_vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+    hw_vmwrite(VMCS_GUEST_CR0, cr0 | 0x10 | CR0_NE);
+    hw_vmwrite(VMCS_CR0_READ_SHADOW, cr0 | 0x10);
+    hw_vmwrite(VMCS_GUEST_CR3, 0);
+    hw_vmwrite(VMCS_GUEST_CR4, CR4_VMXE);
+    hw_vmwrite(VMCS_CR4_READ_SHADOW, 0);
+    hw_vmwrite(VMCS_GUEST_IA32_EFER, 0);
+    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, entry & ~ENTRY_IA32E_GUEST);
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0);
+    hw_vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+    hw_vmwrite(VMCS_GUEST_RIP, 0);
+    hw_vmwrite(VMCS_GUEST_RSP, 0);
+    hw_vmwrite(VMCS_GUEST_DR7, 0x400);
+    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
+    hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+    for (unsigned i = 0; i < GPR_COUNT; i++)
+        cpu->gpr[i] = 0;
+    cpu->gpr[RDX] = hw_cpuid(1, 0).eax;
+}
+
+void vmcs01_set_timer(struct cpu *cpu, bool on)
+{
+    uint64_t ticks = TIMER_TICKS >> (caps_hw.misc & MISC_PREEMPTION_SHIFT_MASK);
+
+    cpu->vmcs01_timer = on;
+    hw_vmwrite(VMCS_PIN_BASED_CONTROLS,
+               control_value(caps_hw.pin, PIN_NMI_EXITING | (on ? PIN_PREEMPTION_TIMER : 0)));
+    if (on)
+        hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, ticks + 1);
+}
+
+void host_inject_exception(unsigned vector, bool has_error, uint32_t error)
+{
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO,
+               INTR_VALID | INTR_TYPE_HARDWARE << 8 | vector | (has_error ? INTR_ERROR_VALID : 0));
+    if (has_error)
+        hw_vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
+}
+
+void host_inject_gp(void)
+{
+    host_inject_exception(13, true, 0);
+}
+
+void host_inject_ud(void)
+{
+    host_inject_exception(6, false, 0);
+}
+
+void host_inject_nmi(struct cpu *cpu)
+{
+    if ((hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) != 0) {
+        cpu->host_nmi = 1; /* seen again when the timer fires */
+        vmcs01_set_timer(cpu, true);
+        return;
+    }
+    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+               hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, INTR_VALID | INTR_TYPE_NMI << 8 | 2);
+}
+
+void host_skip_instruction(void)
+{
+    uint64_t interruptibility = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
+    if ((interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) != 0)
+        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+                   interruptibility & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    if ((hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)
+        hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 1 << 14);
+}

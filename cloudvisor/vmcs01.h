@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The VMCS in which the demoted host runs: its set-up, and the few changes that the layer makes to it later. */
+#ifndef CLOUDVISOR_VMCS01_H
+#define CLOUDVISOR_VMCS01_H
+
+#include "cloudvisor/cpu.h"
+#include "nested-vmx/vmx_caps.h"
+
+/* The processor's capabilities and what is offered of them; the same on every CPU, checked at demotion. */
+extern struct vmx_caps caps_hw, caps_offer;
+extern unsigned physical_bits;
+
+enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
+
+#define CR0_PE UINT64_C(0x1)
+#define CR0_NE UINT64_C(0x20)
+#define CR0_NW UINT64_C(0x20000000)
+#define CR0_CD UINT64_C(0x40000000)
+#define CR0_PG UINT64_C(0x80000000)
+#define CR4_PSE UINT64_C(0x10)
+#define CR4_PAE UINT64_C(0x20)
+#define CR4_LA57 UINT64_C(0x1000)
+#define CR4_VMXE UINT64_C(0x2000)
+#define CR4_SMXE UINT64_C(0x4000)
+#define CR4_PCIDE UINT64_C(0x20000)
+#define CR4_OSXSAVE UINT64_C(0x40000)
+#define CR4_SMAP UINT64_C(0x200000)
+#define EFER_LME UINT64_C(0x100)
+#define EFER_LMA UINT64_C(0x400)
+#define RFLAGS_FIXED UINT64_C(0x2)
+#define RFLAGS_TF UINT64_C(0x100)
+#define RFLAGS_IF UINT64_C(0x200)
+#define RFLAGS_AC UINT64_C(0x40000)
+#define RFLAGS_VM UINT64_C(0x20000)
+
+/* Pins, processor, secondary, exit and entry controls with what the CPU insists on. */
+uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted);
+
+/* Fills the loaded, cleared vmcs01 with controls and root-mode state; the host's own state comes from the caller. */
+void vmcs01_init(struct cpu *cpu);
+
+/* The state of a CPU after INIT and SIPI with `vector` (SDM "Processor State After Reset", INIT column). */
+void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector);
+
+/* Arms or disarms the preemption timer of vmcs01 with a few thousand ticks. */
+void vmcs01_set_timer(struct cpu *cpu, bool on);
+
+/* Injects a hardware exception into the host at the next entry. */
+void host_inject_exception(unsigned vector, bool has_error, uint32_t error);
+void host_inject_gp(void);
+void host_inject_ud(void);
+void host_inject_nmi(struct cpu *cpu);
+
+/* Moves the host behind the instruction that exited. */
+void host_skip_instruction(void);
+
+#endif
