@@ -204,7 +204,8 @@ static void put_text(char letter)
 {
     bool plain = letter == '\n' || letter == '\t' || (letter >= ' ' && letter <= '~');
 
-    putchar(plain ? letter : '?');
+    if (letter != '\r')
+        putchar(plain ? letter : '?');
 }
 
 /* One character of a JSON array of lines. `open` says whether a line has begun, `first` that none was written. */

@@ -54,6 +54,16 @@ build/efi/%.efi: build/efi/%.so
 build/cloudvisor.efi: build/efi/cloudvisor.efi
 	cp $< $@
 
+# Expected: "2 CPUs demoted", the options, one reserved range, "2 of 2 answer". Logs are in build/loader-test.
+.PHONY: loader-test
+loader-test: build/efi/loader_test.efi build/efi/hello.efi
+	@mkdir -p build/loader-test
+	@printf 'next = /EFI/cloudvisor/hello.efi\nargs = one two\nverbosity = debug\n' >build/loader-test/loader.conf
+	$(LOADER_TEST)/run-bochs build/loader-test build/efi/loader_test.efi build/loader-test/loader.conf \
+		build/efi/hello.efi | tee build/loader-test/said
+	grep -q '2 CPUs demoted' build/loader-test/said
+	grep -q '2 of 2 answer' build/loader-test/said
+
 -include $(LOADER_OBJECTS:.o=.d) $(HELLO_OBJECTS:.o=.d)
 
 CVCTL_CFLAGS := -std=c17 -O2 -static -I. -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -Wl,--build-id=none \
