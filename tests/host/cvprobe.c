@@ -7,7 +7,8 @@
  *   layer             ask the layer for its version, on each CPU in turn
  *   exits             print the layer's exit counts by level and reason
  *   stats             print the layer's named counters
- *   end               drain the console, then write "Shutdown" to port 8900h
+ *   drain             wait until the console's last character is out
+ *   end               drain, then write "Shutdown" to port 8900h
  * The layer is reached by VMCALL with registers only; without it VMCALL raises
  * #UD, which is caught and reported as "absent".
  */
@@ -33,7 +34,7 @@
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: cvprobe fill FILE SEED | digest FILE | tsc | layer | exits | stats | end\n");
+	fprintf(stderr, "usage: cvprobe fill FILE SEED | digest FILE | tsc | layer | exits | stats | drain | end\n");
 	return 2;
 }
 
@@ -148,6 +149,8 @@ int main(int argc, char **argv)
 		return command_exits();
 	if (argc == 2 && !strcmp(command, "stats"))
 		return command_stats();
+	if (argc == 2 && !strcmp(command, "drain"))
+		return tcdrain(STDOUT_FILENO) < 0 ? complain("tcdrain") : 0;
 	if (argc == 2 && !strcmp(command, "end"))
 		return command_end();
 	if (argc == 2 && !strcmp(command, "tsc")) {

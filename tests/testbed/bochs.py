@@ -29,6 +29,7 @@ com2: enabled=1, mode=file, dev="{folder}/layer.log"
 clock: sync=none, time0=1700000000
 port_e9_hack: enabled=1
 speaker: enabled=0
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 log: "{folder}/bochs.log"
 debug: action=ignore
 info: action=report

@@ -100,6 +100,10 @@ class Results:
 
     # Judgement: each function appends what is wrong to self.failures.
 
+    def check_end(self):
+        if not self.stages or not self.stages[-1][1].startswith("end"):
+            self.failures.append("host: its last stage did not come")
+
     def check_kvm(self):
         if not self.kvm:
             self.failures.append("KVM: kvm_intel was never loaded")

@@ -11,6 +11,7 @@ import time
 from testbed import results
 
 POLL_SECONDS = 0.2
+NOISE = re.compile(r"RDMSR: Read \S+ from MSR_APICBASE")
 
 # What a new line on the serial port means: pattern, stage, what comes next and
 # about how many seconds that takes in the emulator on a free processor.
@@ -140,14 +141,15 @@ class Watch:
 
 def show_ends_of_logs(folder, count=15):
     """The last lines of each log, for a run that did not end well."""
-    for name in ("serial.log", "layer.log", "bochs.log", "port-e9.log"):
+    for name in ("serial.log", "layer.log", "bochs.log"):
         path = os.path.join(folder, name)
         if not os.path.exists(path) or not os.path.getsize(path):
             continue
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - 16384))
             text = results.strip_terminal_codes(file.read().decode(errors="replace"))
-        lines = [line for line in text.replace("\r", "").split("\n") if line.strip()]
+        lines = [line for line in text.replace("\r", "").split("\n")
+                 if line.strip() and not NOISE.search(line)]
         print("--- %s, last lines:" % path, file=sys.stderr)
         for line in lines[-count:]:
             print("    " + line[:160], file=sys.stderr)
