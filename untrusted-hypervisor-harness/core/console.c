@@ -31,6 +31,7 @@ void console_init(void)
     cpu_out8(UART_LINE_CONTROL, 0x03); /* 8 bits, no parity, 1 stop bit */
     cpu_out8(UART_FIFO_CONTROL, 0x07);
     cpu_out8(UART_MODEM_CONTROL, 0x03);
+    print("\nBEGIN\n");
 }
 
 static void put_char(char c)

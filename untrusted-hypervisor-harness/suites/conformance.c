@@ -9,4 +9,6 @@ void suite_conformance(void)
     conformance_capabilities();
     conformance_instructions();
     conformance_fields();
+    conformance_entry();
+    conformance_guest();
 }

@@ -7,16 +7,8 @@
  */
 #include "untrusted-hypervisor-harness/core/result.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
+#include "untrusted-hypervisor-harness/suites/check.h"
 #include "untrusted-hypervisor-harness/suites/suites.h"
-
-#define VMCS_HIDDEN(encoding, name)
-
-static const char *const field_names[VMCS_FIELD_COUNT] = {
-#define VMCS_FIELD(encoding, name, offered, home, group, shadow) [FIELD_##name] = #name,
-#include "nested-vmx/vmcs_fields.def"
-#undef VMCS_FIELD
-};
-#undef VMCS_HIDDEN
 
 static const uint16_t hidden_fields[] = {
 #define VMCS_FIELD(encoding, name, offered, home, group, shadow)
@@ -103,7 +95,7 @@ static void write_and_read(uint32_t encoding, uint64_t value)
     uint64_t back = UINT64_C(0x5a5a5a5a5a5a5a5a);
     struct outcome wrote = try_vmwrite(encoding, value), read = try_vmread(encoding, &back);
 
-    print("field.%s%s.%lx ", field_names[vmcs_field_lookup(encoding)], (encoding & 1) != 0 ? ".high" : "", value);
+    print("field.%s%s.%lx ", vmcs_field_names[vmcs_field_lookup(encoding)], (encoding & 1) != 0 ? ".high" : "", value);
     outcome_print(&wrote);
     print(" ");
     outcome_print(&read);
@@ -121,7 +113,7 @@ static void write_halves(uint32_t encoding)
     try_vmwrite(encoding, UINT64_C(0x1111111122222222));
     write_and_read(encoding + 1, UINT64_C(0xaaaaaaaa33333333));
     try_vmread(encoding, &back);
-    RESULT_TEXT("field.%s.after-high %lx", field_names[vmcs_field_lookup(encoding)], back);
+    RESULT_TEXT("field.%s.after-high %lx", vmcs_field_names[vmcs_field_lookup(encoding)], back);
     for (unsigned v = 0; v < FIELD_VALUE_COUNT; v++)
         write_and_read(encoding + 1, field_values[v]);
 }

@@ -12,5 +12,7 @@ void suite_conformance(void);
 void conformance_capabilities(void);
 void conformance_instructions(void);
 void conformance_fields(void);
+void conformance_entry(void);
+void conformance_guest(void);
 
 #endif
