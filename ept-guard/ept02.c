@@ -148,9 +148,7 @@ enum ept02_answer ept02_fill(struct ept02 *ept02, l2gpa_t address, uint64_t acce
     struct ept12_leaf leaf;
 
     switch (ept12_walk(&format, ept02->eptp12, address, access, &leaf)) {
-    case EPT12_OK:
-        *permissions = leaf.permissions;
-        return map_leaf(ept02, address.raw, &leaf, access);
+    case EPT12_OK: *permissions = leaf.permissions; return map_leaf(ept02, address.raw, &leaf, access);
     case EPT12_RETRY: return EPT02_FILLED;
     case EPT12_MISCONFIGURATION: return EPT02_MISCONFIGURATION;
     case EPT12_VIOLATION: break;
@@ -163,8 +161,6 @@ enum ept02_answer ept02_fill(struct ept02 *ept02, l2gpa_t address, uint64_t acce
 static bool leaf_in_sync(uint64_t mine, uint64_t theirs, unsigned level, uint64_t permissions, bool flags)
 {
     if (!ept_is_leaf(theirs, level) || ((mine ^ theirs) & LEAF_BITS) != 0)
-        return false;
-    if (flags && (theirs & EPT_ACCESSED) == 0)
         return false;
     if (flags && (theirs & EPT_DIRTY) == 0)
         permissions &= ~EPT_WRITE;
@@ -181,7 +177,7 @@ static void sync_table(hpa_t mine, hpa_t theirs, unsigned level, uint64_t permis
             continue;
         entry12 = ept12_read(ept_entry_address(theirs, i));
         if ((entry12 & EPT_RWX) == 0 || ept12_misconfigured(&format, entry12, level) ||
-            ept_is_leaf(entry, level) != ept_is_leaf(entry12, level) ||
+            (flags && (entry12 & EPT_ACCESSED) == 0) || ept_is_leaf(entry, level) != ept_is_leaf(entry12, level) ||
             (ept_is_leaf(entry, level) && !leaf_in_sync(entry, entry12, level, permissions, flags))) {
             phys_write64(where, 0);
             ept_release(entry, level);
