@@ -32,7 +32,7 @@ unit_ept := $(unit_guard)
 unit_ept12 := $(unit_guard) nested-vmx/vmx_caps.c
 unit_mtrr := $(unit_guard)
 unit_host_ept := $(unit_guard)
-unit_ept02 := $(unit_guard) nested-vmx/vmx_caps.c
+unit_ept02 := $(filter-out %/ept02.c,$(unit_guard)) nested-vmx/vmx_caps.c
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))

@@ -156,8 +156,8 @@ static void test_zero_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),     cmocka_unit_test(test_zero_byte),  cmocka_unit_test(test_value_lengths),
-        cmocka_unit_test(test_file_lengths),  cmocka_unit_test(test_defaults),   cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_zero_byte), cmocka_unit_test(test_value_lengths),
+        cmocka_unit_test(test_file_lengths), cmocka_unit_test(test_defaults),  cmocka_unit_test(test_every_key),
     };
 
     return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

@@ -21,9 +21,18 @@ struct vector {
 
 static const struct vector vectors[] = {
 #define VECTOR(m, text, k, s, rs, r, high, sign, imm, ...)                                                             \
-    { .name = (text), .mode = (m), .length = LENGTH_OF(__VA_ARGS__), .bytes = { __VA_ARGS__ },                         \
-      .expect = { .kind = DECODE_##k, .size = (s), .register_size = (rs), .reg = (r), .high_byte = (high),             \
-                  .sign_extend = (sign), .has_immediate = (imm) != NO_IMMEDIATE, .immediate = (imm) } },
+    { .name = (text),                                                                                                  \
+      .mode = (m),                                                                                                     \
+      .length = LENGTH_OF(__VA_ARGS__),                                                                                \
+      .bytes = { __VA_ARGS__ },                                                                                        \
+      .expect = { .kind = DECODE_##k,                                                                                  \
+                  .size = (s),                                                                                         \
+                  .register_size = (rs),                                                                               \
+                  .reg = (r),                                                                                          \
+                  .high_byte = (high),                                                                                 \
+                  .sign_extend = (sign),                                                                               \
+                  .has_immediate = (imm) != NO_IMMEDIATE,                                                              \
+                  .immediate = (imm) } },
 #include "decode_vectors.def"
 #undef VECTOR
 };
@@ -31,43 +40,38 @@ static const struct vector vectors[] = {
 static const struct vector refused[] = {
 #define VECTOR(m, text, ...)                                                                                           \
     { .name = (text), .mode = (m), .length = LENGTH_OF(__VA_ARGS__), .bytes = { __VA_ARGS__ } },
-    VECTOR(64, "mov ecx, eax", 0x89, 0xc1)
-    VECTOR(64, "mov cl, al", 0x8a, 0xc8)
-    VECTOR(64, "xchg ecx, eax", 0x87, 0xc1)
-    VECTOR(64, "movzx eax, cl", 0x0f, 0xb6, 0xc1)
-    VECTOR(64, "movsxd rax, ecx", 0x48, 0x63, 0xc1)
-    VECTOR(64, "mov cl, 1 (C6, register form)", 0xc6, 0xc1, 1)
-    VECTOR(64, "xabort 1", 0xc6, 0xf8, 1)
-    VECTOR(64, "xbegin", 0xc7, 0xf8, 1, 0, 0, 0)
-    VECTOR(64, "C6 /1", 0xc6, 0x08, 1)
-    VECTOR(64, "C7 /7", 0xc7, 0x38, 1, 0, 0, 0)
-    VECTOR(64, "C7 /0 with REX.R is /8, still MOV; /1 is not", 0x44, 0xc7, 0x08, 1, 0, 0, 0)
-    VECTOR(64, "lock mov [rax], ecx", 0xf0, 0x89, 0x08)
-    VECTOR(64, "lock mov ecx, [rax]", 0xf0, 0x8b, 0x08)
-    VECTOR(64, "lock mov byte [rax], 1", 0xf0, 0xc6, 0x00, 1)
-    VECTOR(64, "lock movzx eax, byte [rax]", 0xf0, 0x0f, 0xb6, 0x00)
-    VECTOR(64, "lock mov al, [moffs]", 0xf0, 0xa0, 1, 2, 3, 4, 5, 6, 7, 8)
-    VECTOR(64, "xrelease mov [rax], ecx", 0xf3, 0x89, 0x08)
-    VECTOR(64, "xacquire xchg [rax], ecx", 0xf2, 0x87, 0x08)
-    VECTOR(64, "mov [rax], ds", 0x8c, 0x18)
-    VECTOR(64, "mov ds, [rax]", 0x8e, 0x18)
-    VECTOR(64, "movsb", 0xa4)
-    VECTOR(64, "rep stosd", 0xf3, 0xab)
-    VECTOR(64, "add [rax], ecx", 0x01, 0x08)
-    VECTOR(64, "or dword [rax], 1", 0x83, 0x08, 1)
-    VECTOR(64, "cmpxchg [rax], ecx", 0x0f, 0xb1, 0x08)
-    VECTOR(64, "lock xadd [rax], ecx", 0xf0, 0x0f, 0xc1, 0x08)
-    VECTOR(64, "movbe ecx, [rax]", 0x0f, 0x38, 0xf0, 0x08)
-    VECTOR(64, "movnti [rax], ecx", 0x0f, 0xc3, 0x08)
-    VECTOR(64, "movups xmm1, [rax]", 0x0f, 0x10, 0x08)
-    VECTOR(64, "vmovups xmm1, [rax]", 0xc5, 0xf8, 0x10, 0x08)
-    VECTOR(64, "push [rax]", 0xff, 0x30)
-    VECTOR(64, "movsxd cx, [rax]", 0x66, 0x63, 0x08)
-    VECTOR(32, "arpl [eax], cx", 0x63, 0x08)
-    VECTOR(32, "inc eax", 0x40, 0x8b, 0x00)
-    VECTOR(16, "arpl [bx+si], cx", 0x63, 0x08)
-    VECTOR(64, "16 bytes", 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x8b, 0x84, 0x24, 1, 2, 3, 4)
-    VECTOR(64, "15 prefixes", 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66)
+    VECTOR(64, "mov ecx, eax", 0x89, 0xc1) VECTOR(64, "mov cl, al", 0x8a, 0xc8) VECTOR(64, "xchg ecx, eax", 0x87, 0xc1)
+        VECTOR(64, "movzx eax, cl", 0x0f, 0xb6, 0xc1) VECTOR(64, "movsxd rax, ecx", 0x48, 0x63, 0xc1) VECTOR(
+            64, "mov cl, 1 (C6, register form)", 0xc6, 0xc1, 1) VECTOR(64, "xabort 1", 0xc6, 0xf8, 1)
+            VECTOR(64, "xbegin", 0xc7, 0xf8, 1, 0, 0, 0) VECTOR(64, "C6 /1", 0xc6, 0x08, 1) VECTOR(
+                64, "C7 /7", 0xc7, 0x38, 1, 0, 0, 0) VECTOR(64, "C7 /0 with REX.R is /8, still MOV; /1 is not", 0x44,
+                                                            0xc7, 0x08, 1, 0, 0, 0)
+                VECTOR(64, "lock mov [rax], ecx", 0xf0, 0x89, 0x08) VECTOR(64, "lock mov ecx, [rax]", 0xf0, 0x8b, 0x08)
+                    VECTOR(64, "lock mov byte [rax], 1", 0xf0, 0xc6, 0x00, 1) VECTOR(64, "lock movzx eax, byte [rax]",
+                                                                                     0xf0, 0x0f, 0xb6, 0x00)
+                        VECTOR(64, "lock mov al, [moffs]", 0xf0, 0xa0, 1, 2, 3, 4, 5, 6, 7,
+                               8) VECTOR(64, "xrelease mov [rax], ecx", 0xf3, 0x89, 0x08)
+                            VECTOR(64, "xacquire xchg [rax], ecx", 0xf2, 0x87, 0x08)
+                                VECTOR(64, "mov [rax], ds", 0x8c, 0x18) VECTOR(64, "mov ds, [rax]", 0x8e, 0x18)
+                                    VECTOR(64, "movsb", 0xa4) VECTOR(64, "rep stosd", 0xf3, 0xab) VECTOR(
+                                        64, "add [rax], ecx", 0x01, 0x08) VECTOR(64, "or dword [rax], 1", 0x83, 0x08, 1)
+                                        VECTOR(64, "cmpxchg [rax], ecx", 0x0f, 0xb1,
+                                               0x08) VECTOR(64, "lock xadd [rax], ecx", 0xf0, 0x0f, 0xc1, 0x08)
+                                            VECTOR(64, "movbe ecx, [rax]", 0x0f, 0x38, 0xf0,
+                                                   0x08) VECTOR(64, "movnti [rax], ecx", 0x0f, 0xc3, 0x08)
+                                                VECTOR(64, "movups xmm1, [rax]", 0x0f, 0x10,
+                                                       0x08) VECTOR(64, "vmovups xmm1, [rax]", 0xc5, 0xf8, 0x10, 0x08)
+                                                    VECTOR(64, "push [rax]", 0xff, 0x30)
+                                                        VECTOR(64, "movsxd cx, [rax]", 0x66, 0x63, 0x08)
+                                                            VECTOR(32, "arpl [eax], cx", 0x63, 0x08)
+                                                                VECTOR(32, "inc eax", 0x40, 0x8b, 0x00)
+                                                                    VECTOR(16, "arpl [bx+si], cx", 0x63, 0x08)
+                                                                        VECTOR(64, "16 bytes", 0x2e, 0x2e, 0x2e, 0x2e,
+                                                                               0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x8b, 0x84,
+                                                                               0x24, 1, 2, 3, 4)
+                                                                            VECTOR(64, "15 prefixes", 0x66, 0x66, 0x66,
+                                                                                   0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                                                                                   0x66, 0x66, 0x66, 0x66, 0x66, 0x66)
 #undef VECTOR
 };
 
@@ -208,28 +212,24 @@ static void loads_merge_or_extend(void **state)
         bool high, sign;
         uint64_t expect;
     } loads[] = {
-        { 1, 1, false, false, UINT64_C(0x88776655443322fe) },
-        { 1, 1, true, false, UINT64_C(0x887766554433fe11) },
-        { 2, 2, false, false, UINT64_C(0x887766554433fdfe) },
-        { 4, 4, false, false, UINT64_C(0x00000000fbfcfdfe) },
-        { 8, 8, false, false, UINT64_C(0xf7f8f9fafbfcfdfe) },
-        { 1, 2, false, false, UINT64_C(0x88776655443300fe) },
-        { 1, 2, false, true, UINT64_C(0x887766554433fffe) },
-        { 1, 4, false, false, UINT64_C(0x00000000000000fe) },
-        { 1, 4, false, true, UINT64_C(0x00000000fffffffe) },
-        { 1, 8, false, true, UINT64_C(0xfffffffffffffffe) },
-        { 2, 4, false, true, UINT64_C(0x00000000fffffdfe) },
-        { 2, 8, false, false, UINT64_C(0x000000000000fdfe) },
-        { 2, 8, false, true, UINT64_C(0xfffffffffffffdfe) },
-        { 4, 8, false, true, UINT64_C(0xfffffffffbfcfdfe) },
+        { 1, 1, false, false, UINT64_C(0x88776655443322fe) }, { 1, 1, true, false, UINT64_C(0x887766554433fe11) },
+        { 2, 2, false, false, UINT64_C(0x887766554433fdfe) }, { 4, 4, false, false, UINT64_C(0x00000000fbfcfdfe) },
+        { 8, 8, false, false, UINT64_C(0xf7f8f9fafbfcfdfe) }, { 1, 2, false, false, UINT64_C(0x88776655443300fe) },
+        { 1, 2, false, true, UINT64_C(0x887766554433fffe) },  { 1, 4, false, false, UINT64_C(0x00000000000000fe) },
+        { 1, 4, false, true, UINT64_C(0x00000000fffffffe) },  { 1, 8, false, true, UINT64_C(0xfffffffffffffffe) },
+        { 2, 4, false, true, UINT64_C(0x00000000fffffdfe) },  { 2, 8, false, false, UINT64_C(0x000000000000fdfe) },
+        { 2, 8, false, true, UINT64_C(0xfffffffffffffdfe) },  { 4, 8, false, true, UINT64_C(0xfffffffffbfcfdfe) },
         { 4, 4, false, true, UINT64_C(0x00000000fbfcfdfe) },
     };
     const uint64_t reg = UINT64_C(0x8877665544332211), memory = UINT64_C(0xf7f8f9fafbfcfdfe);
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(loads); i++) {
-        struct decoded d = { .kind = DECODE_LOAD, .size = loads[i].size, .register_size = loads[i].register_size,
-                             .high_byte = loads[i].high, .sign_extend = loads[i].sign };
+        struct decoded d = { .kind = DECODE_LOAD,
+                             .size = loads[i].size,
+                             .register_size = loads[i].register_size,
+                             .high_byte = loads[i].high,
+                             .sign_extend = loads[i].sign };
 
         if (decode_load_result(&d, reg, memory) != loads[i].expect)
             fail_msg("load %u", (unsigned)i);

@@ -206,8 +206,8 @@ static void agrees_with_a_flat_model(void **state)
     for (int i = 0; i < 3000; i++) {
         unsigned level = rand() % 50 == 0 ? LEVEL_1G : rand() % 4 == 0 ? LEVEL_2M : LEVEL_4K;
         uint64_t page = (uint64_t)rand() % MODEL_PAGES & ~((ept_page_bytes(level) >> 12) - 1);
-        uint64_t leaf = ((uint64_t)rand() << 30 & EPT_ADDRESS & ~(ept_page_bytes(level) - 1)) |
-                        EPT_TYPE(TYPE_WB) | (rand() % 2 ? EPT_READ : EPT_RWX);
+        uint64_t leaf = ((uint64_t)rand() << 30 & EPT_ADDRESS & ~(ept_page_bytes(level) - 1)) | EPT_TYPE(TYPE_WB) |
+                        (rand() % 2 ? EPT_READ : EPT_RWX);
 
         if (rand() % 3 == 0) {
             assert_true(ept_unmap_4k(&tree, page << 12));

@@ -16,11 +16,8 @@ static const char *const events[] = { "HOST_READ", "HOST_WRITE", "WATCH", "LAYER
 /* Rows: state, columns: event, contents: the next state, or '-' where the event is refused. */
 static const char *const matrix[] = {
     /*           read write watch take claim return */
-    [FRAME_DEVICE] = "DD-L--",
-    [FRAME_HOST] = "HHWLV-",
-    [FRAME_WATCHED] = "WHW---",
-    [FRAME_LAYER] = "------",
-    [FRAME_VM] = "-----H",
+    [FRAME_DEVICE] = "DD-L--", [FRAME_HOST] = "HHWLV-", [FRAME_WATCHED] = "WHW---",
+    [FRAME_LAYER] = "------",  [FRAME_VM] = "-----H",
 };
 
 static void *table;

@@ -19,10 +19,11 @@ static struct cpu_capabilities broadwell(void)
 {
     const struct vmx_caps caps = processor_broadwell();
     struct cpu_capabilities cpu = { .word = {
-        [CAP_CPUID1_ECX] = CPUID1_ECX_VMX,
-        [CAP_CPUID80000001_EDX] = CPUID80000001_EDX_LM | CPUID80000001_EDX_NX | CPUID80000001_EDX_1GIB,
-        [CAP_CR4] = 0x668,
-    } };
+                                        [CAP_CPUID1_ECX] = CPUID1_ECX_VMX,
+                                        [CAP_CPUID80000001_EDX] = CPUID80000001_EDX_LM | CPUID80000001_EDX_NX |
+                                                                  CPUID80000001_EDX_1GIB,
+                                        [CAP_CR4] = 0x668,
+                                    } };
 
     capabilities_take_vmx(&cpu, &caps);
     return cpu;
@@ -229,9 +230,9 @@ static void test_region_size(void **state)
 static void test_region_place(void **state)
 {
     struct firmware_memory memory[] = {
-        { .type = CONVENTIONAL, .base = 0, .page_count = 0x900 },            /* 9 MiB, partly below 1 MiB */
+        { .type = CONVENTIONAL, .base = 0, .page_count = 0x900 }, /* 9 MiB, partly below 1 MiB */
         { .type = LOADER, .base = 0x900000, .page_count = 0x100 },
-        { .type = CONVENTIONAL, .base = 0x40100000, .page_count = 0x1000 },  /* 16 MiB, not aligned */
+        { .type = CONVENTIONAL, .base = 0x40100000, .page_count = 0x1000 }, /* 16 MiB, not aligned */
         { .type = CONVENTIONAL, .base = GIB(4), .page_count = 0x10000 },
     };
     struct firmware_map firmware = map_of(memory, 4);

@@ -35,7 +35,9 @@ __attribute__((format(printf, 4, 5))) static inline void group_add(struct group 
     va_end(args);
     g->tests = realloc(g->tests, (g->count + 1) * sizeof(*g->tests));
     g->tests[g->count++] = (struct CMUnitTest){
-        .name = strdup(name), .test_func = run, .initial_state = (void *)(uintptr_t)state,
+        .name = strdup(name),
+        .test_func = run,
+        .initial_state = (void *)(uintptr_t)state,
     };
 }
 

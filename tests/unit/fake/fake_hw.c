@@ -17,7 +17,10 @@ static uint8_t *ram;
 static struct fake_vmcs *vmcs[VMCS_MAX];
 static struct fake_vmcs *loaded;
 static bool vmx_on;
-static struct { uint32_t msr; uint64_t value; } msrs[MSR_MAX];
+static struct {
+    uint32_t msr;
+    uint64_t value;
+} msrs[MSR_MAX];
 static size_t msr_count;
 static uint64_t crs[CR_MAX];
 static uint64_t forbidden[FORBIDDEN_MAX];

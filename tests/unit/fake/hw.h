@@ -13,8 +13,12 @@
 
 #include "cloudvisor/boot_info.h"
 
-typedef struct { uint64_t raw; } hpa_t;
-typedef struct { uint64_t raw; } l2gpa_t;
+typedef struct {
+    uint64_t raw;
+} hpa_t;
+typedef struct {
+    uint64_t raw;
+} l2gpa_t;
 
 static inline hpa_t hpa(uint64_t raw)
 {
