@@ -137,7 +137,7 @@ class Results:
         if not layer and answering:
             self.failures.append("layer: a bare run, but VMCALL was answered")
         if int(self.host.get("cpus", 0)) != expected_cpus:
-            self.failures.append("host: Linux runs on %s CPUs, not on %d"
+            self.failures.append("host: Linux reported %s CPUs, expected %d"
                                  % (self.host.get("cpus", "no"), expected_cpus))
 
     def cvctl_stats(self):
