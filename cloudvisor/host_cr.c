@@ -63,11 +63,13 @@ static bool switch_paging(uint64_t old, uint64_t value)
     return (cr4 & CR4_PAE) == 0 || load_pdptes(hw_vmread(VMCS_GUEST_CR3));
 }
 
-static bool write_cr0(uint64_t value)
+static bool write_cr0(const struct cpu *cpu, uint64_t value)
 {
     uint64_t old = hw_vmread(VMCS_GUEST_CR0);
 
     value = (value & CR0_VALID) | CR0_ET | (value & ~UINT64_C(0xffffffff));
+    if (cpu->vmx_on && (caps_offer.cr0_fixed0 & ~value) != 0)
+        return false;
     if (!cr0_valid(value) || !switch_paging(old, value))
         return false;
     hw_vmwrite(VMCS_GUEST_CR0, value | CR0_NE);
@@ -106,7 +108,7 @@ void host_cr_access(struct cpu *cpu)
     unsigned cr = (unsigned)qualification & 15, type = (unsigned)(qualification >> 4) & 3;
     unsigned reg = (unsigned)(qualification >> 8) & 15;
     uint64_t value = reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
-    bool ok = type == 0 && (cr == 0 ? write_cr0(value) : cr == 4 && write_cr4(cpu, value));
+    bool ok = type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value));
 
     if (ok)
         host_skip_instruction();

@@ -294,16 +294,14 @@ void host_ept_access(struct cpu *cpu)
 
     layer_lock();
     answer = host_ept_violation(address, write);
-    if (answer == HOST_EPT_MAPPED && write)
-        nested_frame_written(address);
-    if (answer == HOST_EPT_LAYER)
+    if (answer == HOST_EPT_LAYER && !cpu->in_l2)
         layer_access(cpu, address, write);
     layer_unlock();
     if (answer == HOST_EPT_FULL)
         cv_panic("no memory for the host's EPT");
     if (answer == HOST_EPT_TRAPPED)
         apic_page_write(cpu, (uint32_t)address.raw & 0xfff);
-    else if (answer == HOST_EPT_OUTSIDE)
+    else if (answer == HOST_EPT_OUTSIDE || (answer == HOST_EPT_LAYER && cpu->in_l2))
         host_inject_gp();
     else
         exit_reinject();

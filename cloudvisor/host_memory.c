@@ -5,7 +5,6 @@
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
-#include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
 
 #define PTE_PRESENT UINT64_C(1)
@@ -41,7 +40,6 @@ void host_frame_write(hpa_t to, const void *from, size_t size)
     if (frame_state(to) == FRAME_WATCHED) {
         layer_lock();
         host_ept_violation(to, true);
-        nested_frame_written(to);
         layer_unlock();
     }
     if (frame_is_hosts(to))

@@ -26,7 +26,7 @@ enum { MSR_X2APIC_ICR = 0x830 };
 static uint8_t *msr_bitmap, *io_bitmap[2];
 
 /* The byte of an MSR bitmap, SDM order: read low, read high, write low, write high; 1 KiB each. */
-static bool msr_bitmap_byte(uint32_t msr, bool write, unsigned *byte)
+bool msr_bitmap_byte(uint32_t msr, bool write, unsigned *byte)
 {
     uint32_t index = msr & 0x1fff;
 

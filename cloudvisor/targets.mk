@@ -12,7 +12,8 @@ LAYER_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wconversion -Wshadow -Wvla -Wer
 
 build/layer/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(LAYER_CFLAGS) -c $< -o $@
+	@echo CC $<
+	@$(CC) $(LAYER_CFLAGS) -c $< -o $@
 
 build/layer/asm_offsets.h: cloudvisor/asm_offsets.c cloudvisor/cpu.h cloudvisor/stats.def
 	@mkdir -p $(@D)
@@ -21,10 +22,12 @@ build/layer/asm_offsets.h: cloudvisor/asm_offsets.c cloudvisor/cpu.h cloudvisor/
 
 build/layer/cloudvisor/entry.o: cloudvisor/entry.S build/layer/asm_offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(LAYER_CFLAGS) -c $< -o $@
+	@echo CC $<
+	@$(CC) $(LAYER_CFLAGS) -c $< -o $@
 
 build/layer.elf: $(LAYER_OBJECTS) cloudvisor/layer.lds
-	$(LD) -static -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none --no-warn-rwx-segments \
+	@echo LD $@
+	@$(LD) -static -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none --no-warn-rwx-segments \
 		-T cloudvisor/layer.lds $(LAYER_OBJECTS) -o $@
 
 build/layer.bin: build/layer.elf

@@ -155,7 +155,8 @@ void host_inject_nmi(struct cpu *cpu)
 {
     if ((hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) != 0) {
         cpu->host_nmi = 1; /* seen again when the timer fires */
-        vmcs01_set_timer(cpu, true);
+        if (!cpu->in_l2)
+            vmcs01_set_timer(cpu, true);
         return;
     }
     hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,

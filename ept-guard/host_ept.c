@@ -4,6 +4,7 @@
 #include "cloudvisor/pool.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
+#include "nested-vmx/nested.h"
 
 enum { DECOY_MAX = 8 };
 #define APIC_PAGE UINT64_C(0xfee00000)
@@ -65,6 +66,8 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
 
     if (address.raw >> host.physical_bits != 0)
         return HOST_EPT_OUTSIDE;
+    if (write && frame_state(address) == FRAME_WATCHED)
+        nested_frame_written(address);
     if (!frame_event(address, write ? FRAME_HOST_WRITE : FRAME_HOST_READ))
         return HOST_EPT_LAYER;
     if (host_ept_has_trapped(hpa(address.raw & ~UINT64_C(0xfff)), 4096)) {

@@ -92,6 +92,9 @@ void vmx_caps_offer(const struct vmx_caps *hw, struct vmx_caps *offer)
     offer->default_proc = reduce(hw->default_proc, OFFER_PROC);
     offer->default_exit = reduce(hw->default_exit, OFFER_EXIT);
     offer->default_entry = reduce(hw->default_entry, OFFER_ENTRY);
+    /* Hypervisors run in 64-bit mode: the host address-space size control is always 1. */
+    offer->exit.must_be_1 |= EXIT_HOST_64BIT;
+    offer->default_exit.must_be_1 |= EXIT_HOST_64BIT;
     /* At most 512 MSRs in a list, and no claim about SMM or processor trace. */
     offer->misc = hw->misc & (MISC_PREEMPTION_SHIFT_MASK | MISC_STORE_LMA | MISC_ACTIVITY_MASK |
                               (UINT64_C(0x1ff) << 16) | MISC_VMWRITE_ANY | MISC_INJECT_LENGTH_0);

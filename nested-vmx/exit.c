@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Exits of the host's VMs: what the layer handles alone, and how the rest reaches the host. vmcs02 is loaded when an
+ * exit arrives; when the host has been given it, vmcs01 is.
+ */
+#include <string.h>
+#include "cloudvisor/host_exits.h"
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/intercepts.h"
+#include "cloudvisor/log.h"
+#include "cloudvisor/vmcs01.h"
+#include "nested-vmx/nested_internal.h"
+
+#define RIGHTS_CODE_64  0xa09bu
+#define RIGHTS_DATA     0xc093u
+#define RIGHTS_TSS      0x8bu
+#define RIGHTS_UNUSABLE 0x10000u
+#define DR7_RESET       0x400u
+#define EPT_QUALIFICATION_NMI_UNBLOCKING UINT64_C(0x1000)
+
+enum { MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9,
+       MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
+
+/* MSRs that live in a VMCS while the host or its VM runs: the field of vmcs01 or vmcs02, or 0. */
+static uint32_t msr_field(uint32_t msr)
+{
+    switch (msr) {
+    case MSR_EFER: return VMCS_GUEST_IA32_EFER;
+    case MSR_PAT: return VMCS_GUEST_IA32_PAT;
+    case MSR_DEBUGCTL: return VMCS_GUEST_IA32_DEBUGCTL;
+    case MSR_SYSENTER_CS: return VMCS_GUEST_IA32_SYSENTER_CS;
+    case MSR_SYSENTER_ESP: return VMCS_GUEST_IA32_SYSENTER_ESP;
+    case MSR_SYSENTER_EIP: return VMCS_GUEST_IA32_SYSENTER_EIP;
+    case MSR_FS_BASE: return VMCS_GUEST_FS_BASE;
+    case MSR_GS_BASE: return VMCS_GUEST_GS_BASE;
+    default: return 0;
+    }
+}
+
+/* A VMX abort shuts the CPU down; only the host's own lists can cause one. */
+static _Noreturn void vmx_abort(struct cpu *cpu, uint32_t indicator)
+{
+    cv_log(LOG_ERROR, "CPU %u: the host's MSR list causes VMX abort %u; this CPU stops", cpu->index, indicator);
+    cpu->in_guest = 0;
+    for (;;)
+        cpu_park(cpu);
+}
+
+static bool bad_list_msr(uint32_t msr)
+{
+    return (msr >= 0x800 && msr <= 0x8ff) || (msr <= 0xc0001fff && intercepts_msr(msr, true));
+}
+
+/* The VM-exit MSR-store list, while vmcs02 is loaded. */
+static void store_msrs(struct cpu *cpu, const struct vmcs12 *v)
+{
+    uint64_t at = v->field[FIELD_VM_EXIT_MSR_STORE_ADDR];
+
+    for (uint64_t i = 0; i < v->field[FIELD_VM_EXIT_MSR_STORE_COUNT]; i++, at += sizeof(struct msr_entry)) {
+        struct msr_entry entry;
+        uint64_t value = 0;
+
+        host_frame_read(hpa(at), &entry, sizeof(entry));
+        if (entry.reserved != 0 || bad_list_msr(entry.msr))
+            vmx_abort(cpu, 1);
+        if (msr_field(entry.msr) != 0)
+            value = hw_vmread(msr_field(entry.msr));
+        else if (!hw_rdmsr_safe(entry.msr, &value))
+            vmx_abort(cpu, 1);
+        host_frame_write(hpa(at + 8), &value, sizeof(value));
+    }
+}
+
+/* The VM-exit MSR-load list, while vmcs01 is loaded. */
+static void load_msrs(struct cpu *cpu, const struct vmcs12 *v)
+{
+    uint64_t at = v->field[FIELD_VM_EXIT_MSR_LOAD_ADDR];
+
+    for (uint64_t i = 0; i < v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT]; i++, at += sizeof(struct msr_entry)) {
+        struct msr_entry entry;
+
+        host_frame_read(hpa(at), &entry, sizeof(entry));
+        if (entry.reserved != 0 || bad_list_msr(entry.msr) || entry.msr == MSR_FS_BASE || entry.msr == MSR_GS_BASE)
+            vmx_abort(cpu, 4);
+        if (msr_field(entry.msr) != 0)
+            hw_vmwrite(msr_field(entry.msr), entry.value);
+        else if (!hw_wrmsr_safe(entry.msr, entry.value))
+            vmx_abort(cpu, 4);
+    }
+}
+
+static void load_segment(unsigned index, uint64_t selector, uint64_t base, uint64_t limit, uint32_t rights)
+{
+    hw_vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
+    hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
+    hw_vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, limit);
+    hw_vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * index, rights);
+}
+
+static void load_data_segment(unsigned index, uint64_t selector, uint64_t base)
+{
+    load_segment(index, selector, base, UINT32_MAX, selector != 0 ? RIGHTS_DATA : RIGHTS_UNUSABLE);
+}
+
+/* SDM "Loading Host Segment and Descriptor-Table Registers". */
+static void load_host_segments(const uint64_t *f)
+{
+    enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
+
+    load_data_segment(ES, f[FIELD_HOST_ES_SELECTOR], 0);
+    load_segment(CS, f[FIELD_HOST_CS_SELECTOR], 0, UINT32_MAX, RIGHTS_CODE_64);
+    load_data_segment(SS, f[FIELD_HOST_SS_SELECTOR], 0);
+    load_data_segment(DS, f[FIELD_HOST_DS_SELECTOR], 0);
+    load_data_segment(FS, f[FIELD_HOST_FS_SELECTOR], f[FIELD_HOST_FS_BASE]);
+    load_data_segment(GS, f[FIELD_HOST_GS_SELECTOR], f[FIELD_HOST_GS_BASE]);
+    load_segment(LDTR, 0, 0, 0, RIGHTS_UNUSABLE);
+    load_segment(TR, f[FIELD_HOST_TR_SELECTOR], f[FIELD_HOST_TR_BASE], 0x67, RIGHTS_TSS);
+    hw_vmwrite(VMCS_GUEST_GDTR_BASE, f[FIELD_HOST_GDTR_BASE]);
+    hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+    hw_vmwrite(VMCS_GUEST_IDTR_BASE, f[FIELD_HOST_IDTR_BASE]);
+    hw_vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+}
+
+/* SDM "Loading Host Control Registers, Debug Registers, MSRs": `guest` is what the VM had at the exit. */
+static void load_host_registers(const struct vmcs12 *v, uint64_t guest_cr0)
+{
+    const uint64_t *f = v->field;
+    uint64_t cr0 = (f[FIELD_HOST_CR0] & ~(CR0_CD | CR0_NW)) | (guest_cr0 & (CR0_CD | CR0_NW)) | UINT64_C(0x10);
+    uint64_t efer = v->switched[SWITCHED_EFER] | EFER_LMA | EFER_LME, pat = v->switched[SWITCHED_PAT];
+
+    if ((exit_controls(v) & EXIT_LOAD_EFER) != 0)
+        efer = f[FIELD_HOST_IA32_EFER];
+    if ((exit_controls(v) & EXIT_LOAD_PAT) != 0)
+        pat = f[FIELD_HOST_IA32_PAT];
+    hw_vmwrite(VMCS_GUEST_CR0, cr0);
+    hw_vmwrite(VMCS_CR0_READ_SHADOW, cr0);
+    hw_vmwrite(VMCS_GUEST_CR3, f[FIELD_HOST_CR3]);
+    hw_vmwrite(VMCS_GUEST_CR4, f[FIELD_HOST_CR4]);
+    hw_vmwrite(VMCS_CR4_READ_SHADOW, f[FIELD_HOST_CR4]);
+    hw_vmwrite(VMCS_GUEST_IA32_EFER, efer);
+    hw_vmwrite(VMCS_GUEST_IA32_PAT, pat);
+    hw_vmwrite(VMCS_GUEST_IA32_SYSENTER_CS, f[FIELD_HOST_IA32_SYSENTER_CS]);
+    hw_vmwrite(VMCS_GUEST_IA32_SYSENTER_ESP, f[FIELD_HOST_IA32_SYSENTER_ESP]);
+    hw_vmwrite(VMCS_GUEST_IA32_SYSENTER_EIP, f[FIELD_HOST_IA32_SYSENTER_EIP]);
+    hw_vmwrite(VMCS_GUEST_DR7, DR7_RESET);
+    hw_vmwrite(VMCS_GUEST_IA32_DEBUGCTL, 0);
+    hw_vmwrite(VMCS_GUEST_RSP, f[FIELD_HOST_RSP]);
+    hw_vmwrite(VMCS_GUEST_RIP, f[FIELD_HOST_RIP]);
+    hw_vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
+    hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+}
+
+/* Puts the host where its VMCS says an exit goes. vmcs01 is loaded. */
+static void load_host_state(struct cpu *cpu, struct vmcs12 *v, uint64_t guest_cr0)
+{
+    load_host_registers(v, guest_cr0);
+    load_host_segments(v->field);
+    if (v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT] != 0)
+        load_msrs(cpu, v);
+    if ((secondary_controls(v) & SEC_VPID) == 0)
+        hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
+    cpu->in_l2 = false;
+    cpu->launch = 0;
+}
+
+/* SDM "Saving Guest State": what vmcs02 always saves goes into the fields that the host asked to have saved. */
+static void save_switched(struct vmcs12 *v)
+{
+    v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);
+    v->switched[SWITCHED_PAT] = hw_vmread(VMCS_GUEST_IA32_PAT);
+    v->switched[SWITCHED_DR7] = hw_vmread(VMCS_GUEST_DR7);
+    v->switched[SWITCHED_DEBUGCTL] = hw_vmread(VMCS_GUEST_IA32_DEBUGCTL);
+    if ((exit_controls(v) & EXIT_SAVE_EFER) != 0)
+        v->field[FIELD_GUEST_IA32_EFER] = v->switched[SWITCHED_EFER];
+    if ((exit_controls(v) & EXIT_SAVE_PAT) != 0)
+        v->field[FIELD_GUEST_IA32_PAT] = v->switched[SWITCHED_PAT];
+    if ((exit_controls(v) & EXIT_SAVE_DEBUG_CONTROLS) != 0) {
+        v->field[FIELD_GUEST_DR7] = v->switched[SWITCHED_DR7];
+        v->field[FIELD_GUEST_IA32_DEBUGCTL] = v->switched[SWITCHED_DEBUGCTL];
+    }
+    if ((caps_offer.misc & MISC_STORE_LMA) != 0)
+        v->field[FIELD_VM_ENTRY_CONTROLS] = (v->field[FIELD_VM_ENTRY_CONTROLS] & ~(uint64_t)ENTRY_IA32E_GUEST) |
+                                            (hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST);
+}
+
+/* Gives the host the exit whose information stands in v->field but for reason and qualification. */
+static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
+{
+    uint64_t guest_cr0 = hw_vmread(VMCS_GUEST_CR0);
+
+    v->launched = true;
+    v->field[FIELD_EXIT_REASON] = reason;
+    v->field[FIELD_EXIT_QUALIFICATION] = qualification;
+    v->field[FIELD_VM_ENTRY_INTERRUPTION_INFO] &= ~(uint64_t)INTR_VALID;
+    save_switched(v);
+    if (v->field[FIELD_VM_EXIT_MSR_STORE_COUNT] != 0)
+        store_msrs(cpu, v);
+    if (vmcs12_shadowing())
+        vmcs12_push_shadow(v);
+    hw_vmptrld(cpu->vmcs01);
+    load_host_state(cpu, v, guest_cr0);
+    cpu_count_stat(cpu, STAT_vm_exits);
+}
+
+static void reflect(struct cpu *cpu, uint32_t reason, uint64_t qualification)
+{
+    struct vmcs12 *v = cpu->current;
+
+    vmcs12_read_exit(v);
+    give_to_host(cpu, v, reason, qualification);
+}
+
+void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
+{
+    v->field[FIELD_EXIT_REASON] = reason | EXIT_ENTRY_FAILURE;
+    v->field[FIELD_EXIT_QUALIFICATION] = qualification;
+    if (vmcs12_shadowing())
+        vmcs12_push_shadow(v);
+    hw_vmptrld(cpu->vmcs01);
+    v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);
+    v->switched[SWITCHED_PAT] = hw_vmread(VMCS_GUEST_IA32_PAT);
+    load_host_state(cpu, v, hw_vmread(VMCS_GUEST_CR0));
+    memset(v->switched, 0xff, sizeof(v->switched));
+}
+
+/* An NMI exit that no instruction caused: its information is made up, with the event that it displaced. */
+static void reflect_nmi(struct cpu *cpu)
+{
+    struct vmcs12 *v = cpu->current;
+    uint32_t pending = (uint32_t)hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO);
+
+    vmcs12_read_exit(v);
+    v->field[FIELD_VM_EXIT_INTERRUPTION_INFO] = INTR_VALID | INTR_TYPE_NMI << 8 | 2;
+    v->field[FIELD_VM_EXIT_INTERRUPTION_ERROR_CODE] = 0;
+    v->field[FIELD_IDT_VECTORING_INFO] = (pending & INTR_VALID) != 0 ? pending : 0;
+    v->field[FIELD_IDT_VECTORING_ERROR_CODE] = hw_vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0);
+    give_to_host(cpu, v, EXIT_EXCEPTION_OR_NMI, 0);
+}
+
+void nested_deliver_nmi(struct cpu *cpu)
+{
+    if (cpu->in_l2 && (pin_controls(cpu->current) & PIN_NMI_EXITING) != 0)
+        reflect_nmi(cpu);
+    else
+        host_inject_nmi(cpu);
+}
+
+static void nmi_exit(struct cpu *cpu)
+{
+    uint64_t blocked = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    exit_reinject();
+    host_nmi_exit(cpu);
+    if ((pin_controls(cpu->current) & PIN_VIRTUAL_NMIS) != 0)
+        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked);
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void ept_violation(struct cpu *cpu)
+{
+    struct vmcs12 *v = cpu->current;
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), permissions = 0;
+    uint64_t address = hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+    uint64_t access = qualification & EPT_RWX;
+    enum ept02_answer answer;
+
+    if (v->ept02 == NULL) {
+        host_ept_access(cpu);
+        return;
+    }
+    layer_lock();
+    answer = ept02_fill(v->ept02, l2gpa(address), access, &permissions);
+    layer_unlock();
+    if (answer == EPT02_MISCONFIGURATION) {
+        reflect(cpu, EXIT_EPT_MISCONFIGURATION, 0);
+        return;
+    }
+    if (answer != EPT02_FILLED) {
+        v->refill = true;
+        v->refill_address = address;
+        v->refill_access = access;
+        reflect(cpu, EXIT_EPT_VIOLATION, (qualification & ~UINT64_C(0x38)) | permissions << 3);
+        return;
+    }
+    if ((qualification & EPT_QUALIFICATION_NMI_UNBLOCKING) != 0 && (pin_controls(v) & PIN_VIRTUAL_NMIS) != 0)
+        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
+    exit_reinject();
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+/* True if the host asked for this MSR access of its VM: what the layer does not intercept only exits for the host. */
+static bool host_wants_msr(const struct vmcs12 *v, uint32_t msr, bool write)
+{
+    uint8_t byte;
+    unsigned offset;
+
+    if ((proc_controls(v) & PROC_MSR_BITMAPS) == 0 || !intercepts_msr(msr, write))
+        return true;
+    if (!msr_bitmap_byte(msr, write, &offset))
+        return true;
+    host_frame_read(hpa(v->field[FIELD_MSR_BITMAP] + offset), &byte, sizeof(byte));
+    return (byte >> (msr & 7) & 1) != 0;
+}
+
+static bool host_wants_port(const struct vmcs12 *v, uint16_t port, unsigned bytes)
+{
+    if ((proc_controls(v) & PROC_IO_BITMAPS) == 0)
+        return (proc_controls(v) & PROC_UNCONDITIONAL_IO_EXITING) != 0;
+    for (unsigned i = 0; i < bytes; i++) {
+        uint32_t p = (uint32_t)port + i;
+        uint64_t bitmap = v->field[(p & 0x8000) != 0 ? FIELD_IO_BITMAP_B : FIELD_IO_BITMAP_A];
+        uint8_t byte;
+
+        if (p > UINT16_MAX)
+            return true;
+        host_frame_read(hpa(bitmap + (p & 0x7fff) / 8), &byte, sizeof(byte));
+        if ((byte >> (p & 7) & 1) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Ends an exit that the layer answered in the host's place. */
+static void kept(struct cpu *cpu, bool done)
+{
+    if (done)
+        host_skip_instruction();
+    else
+        host_inject_gp();
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void msr_exit(struct cpu *cpu, uint32_t reason)
+{
+    uint32_t msr = (uint32_t)cpu->gpr[RCX];
+    bool write = reason == EXIT_WRMSR;
+
+    if (host_wants_msr(cpu->current, msr, write))
+        reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION));
+    else
+        kept(cpu, host_msr_access(cpu, msr, write));
+}
+
+static void io_exit(struct cpu *cpu)
+{
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    uint16_t port = (uint16_t)(qualification >> 16);
+    unsigned bytes = ((unsigned)qualification & 7) + 1;
+
+    if (!intercepts_port(port, bytes) || host_wants_port(cpu->current, port, bytes))
+        reflect(cpu, EXIT_IO, qualification);
+    else
+        kept(cpu, host_io_access(cpu, qualification));
+}
+
+void nested_exit(struct cpu *cpu, uint32_t reason)
+{
+    struct vmcs12 *v = cpu->current;
+
+    if ((reason & EXIT_ENTRY_FAILURE) != 0) {
+        exit_entry_failure(cpu, v, reason & ~EXIT_ENTRY_FAILURE, hw_vmread(VMCS_EXIT_QUALIFICATION));
+        return;
+    }
+    v->launched02 = true;
+    switch (reason) {
+    case EXIT_EXCEPTION_OR_NMI:
+        if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) == INTR_TYPE_NMI)
+            nmi_exit(cpu);
+        else
+            reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION));
+        break;
+    case EXIT_EPT_VIOLATION: ept_violation(cpu); break;
+    case EXIT_RDMSR:
+    case EXIT_WRMSR: msr_exit(cpu, reason); break;
+    case EXIT_IO: io_exit(cpu); break;
+    case EXIT_EPT_MISCONFIGURATION: cv_panic("EPT02 is malformed at %lx", hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS)); break;
+    default: reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
+    }
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host's VMX instructions but VMLAUNCH and VMRESUME: SDM "VMX Instruction Reference". Operands are the host's:
+ * memory operands are read once, and a wrong one gets the fault or the error number that the processor would give.
+ */
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/vmcs01.h"
+#include "nested-vmx/nested_internal.h"
+
+#define ARITHMETIC_FLAGS UINT64_C(0x8d5)
+#define FLAG_CF UINT64_C(0x1)
+#define FLAG_ZF UINT64_C(0x40)
+
+/* VM-exit instruction information, SDM "Format of the VM-Exit Instruction-Information Field". */
+#define INFO_SCALE(i)         ((i) & 3u)
+#define INFO_REG1(i)          ((i) >> 3 & 15u)
+#define INFO_ADDRESS_SIZE(i)  ((i) >> 7 & 7u)
+#define INFO_IS_REGISTER(i)   (((i) >> 10 & 1u) != 0)
+#define INFO_SEGMENT(i)       ((i) >> 15 & 7u)
+#define INFO_INDEX(i)         ((i) >> 18 & 15u)
+#define INFO_INDEX_INVALID(i) (((i) >> 22 & 1u) != 0)
+#define INFO_BASE(i)          ((i) >> 23 & 15u)
+#define INFO_BASE_INVALID(i)  (((i) >> 27 & 1u) != 0)
+#define INFO_REG2(i)          ((i) >> 28 & 15u)
+enum { SEGMENT_SS = 2, SEGMENT_FS = 4, VECTOR_SS = 12, VECTOR_GP = 13 };
+
+static void finish(uint64_t flags)
+{
+    hw_vmwrite(VMCS_GUEST_RFLAGS, (hw_vmread(VMCS_GUEST_RFLAGS) & ~ARITHMETIC_FLAGS) | flags);
+    host_skip_instruction();
+}
+
+void vmx_succeed(void)
+{
+    finish(0);
+}
+
+void vmx_fail_invalid(void)
+{
+    finish(FLAG_CF);
+}
+
+void vmx_fail_valid(struct cpu *cpu, enum vm_instruction_error error)
+{
+    vmcs12_write(cpu, cpu->current, FIELD_VM_INSTRUCTION_ERROR, error);
+    finish(FLAG_ZF);
+}
+
+void vmx_fail(struct cpu *cpu, enum vm_instruction_error error)
+{
+    if (cpu->current != NULL)
+        vmx_fail_valid(cpu, error);
+    else
+        vmx_fail_invalid();
+}
+
+static bool in_64bit_mode(void)
+{
+    return (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0;
+}
+
+static bool in_long_mode(void)
+{
+    return (hw_vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA) != 0;
+}
+
+static unsigned host_cpl(void)
+{
+    return (unsigned)(hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
+}
+
+struct entry_limits nested_limits(void)
+{
+    struct hw_cpuid extended = hw_cpuid(0x80000001, 0);
+    uint64_t efer_valid = EFER_LME | EFER_LMA | 1 | ((extended.edx >> 20 & 1) != 0 ? UINT64_C(0x800) : 0);
+
+    return (struct entry_limits){ .efer_valid = efer_valid,
+                                  .physical_width = (uint8_t)physical_bits,
+                                  .linear_width = 48,
+                                  .host_in_ia32e = in_long_mode() };
+}
+
+static uint64_t get_gpr(const struct cpu *cpu, unsigned reg)
+{
+    return reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
+}
+
+static void set_gpr(struct cpu *cpu, unsigned reg, uint64_t value)
+{
+    if (!in_64bit_mode())
+        value &= UINT32_MAX;
+    if (reg == RSP)
+        hw_vmwrite(VMCS_GUEST_RSP, value);
+    else
+        cpu->gpr[reg] = value;
+}
+
+static bool canonical(uint64_t linear)
+{
+    unsigned width = (hw_vmread(VMCS_GUEST_CR4) & CR4_LA57) != 0 ? 57 : 48;
+    int64_t top = (int64_t)linear >> (width - 1);
+
+    return top == 0 || top == -1;
+}
+
+/* The linear address of the memory operand of `size` bytes; false after injecting the fault that it causes. */
+static bool operand_address(struct cpu *cpu, uint32_t info, uint64_t size, uint64_t *linear)
+{
+    uint64_t offset = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned segment = INFO_SEGMENT(info);
+    bool wide = in_64bit_mode();
+
+    if (!INFO_BASE_INVALID(info))
+        offset += get_gpr(cpu, INFO_BASE(info));
+    if (!INFO_INDEX_INVALID(info))
+        offset += get_gpr(cpu, INFO_INDEX(info)) << INFO_SCALE(info);
+    if (INFO_ADDRESS_SIZE(info) < 2)
+        offset &= INFO_ADDRESS_SIZE(info) == 0 ? UINT16_MAX : UINT32_MAX;
+    *linear = offset;
+    if (!wide || segment >= SEGMENT_FS)
+        *linear += hw_vmread(VMCS_GUEST_ES_BASE + 2 * segment);
+    if (!wide) {
+        uint64_t limit = hw_vmread(VMCS_GUEST_ES_LIMIT + 2 * segment);
+
+        *linear &= UINT32_MAX;
+        if (offset + size - 1 <= limit)
+            return true;
+    } else if (canonical(*linear) && canonical(*linear + size - 1)) {
+        return true;
+    }
+    host_inject_exception(segment == SEGMENT_SS ? VECTOR_SS : VECTOR_GP, true, 0);
+    return false;
+}
+
+static bool read_operand(struct cpu *cpu, uint32_t info, void *to, size_t size)
+{
+    struct host_fault fault;
+    uint64_t linear;
+
+    if (!operand_address(cpu, info, size, &linear))
+        return false;
+    if (host_read(linear, to, size, &fault))
+        return true;
+    host_inject_page_fault(&fault);
+    return false;
+}
+
+static bool write_operand(struct cpu *cpu, uint32_t info, const void *from, size_t size)
+{
+    struct host_fault fault;
+    uint64_t linear;
+
+    if (!operand_address(cpu, info, size, &linear))
+        return false;
+    if (host_write(linear, from, size, &fault))
+        return true;
+    host_inject_page_fault(&fault);
+    return false;
+}
+
+static bool region_address_valid(uint64_t address)
+{
+    return (address & (PAGE_SIZE - 1)) == 0 && address >> physical_bits == 0;
+}
+
+static uint32_t region_revision(uint64_t address)
+{
+    uint32_t revision;
+
+    host_frame_read(hpa(address), &revision, sizeof(revision));
+    return revision;
+}
+
+/* Bits that MOV to CR0 and CR4 must have had for VMXON; unrestricted guest doesn't matter here. */
+static bool vmxon_registers_valid(void)
+{
+    uint64_t cr0 = hw_vmread(VMCS_CR0_READ_SHADOW) & CR0_NE;
+    uint64_t cr4 = hw_vmread(VMCS_GUEST_CR4);
+
+    cr0 |= hw_vmread(VMCS_GUEST_CR0) & ~CR0_NE;
+    return (caps_offer.cr0_fixed0 & ~cr0) == 0 && (cr0 & ~caps_offer.cr0_fixed1) == 0 &&
+           (caps_offer.cr4_fixed0 & ~cr4) == 0 && (cr4 & ~caps_offer.cr4_fixed1) == 0;
+}
+
+/* In VMX operation CR0.PE and CR0.PG are fixed, too; host_cr.c sees every attempt to change a bit in the mask. */
+static void own_cr0_bits(uint64_t mask)
+{
+    uint64_t ne = hw_vmread(VMCS_CR0_READ_SHADOW) & CR0_NE;
+
+    hw_vmwrite(VMCS_CR0_READ_SHADOW, (hw_vmread(VMCS_GUEST_CR0) & ~CR0_NE) | ne);
+    hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, mask);
+}
+
+static void vmxon(struct cpu *cpu, uint32_t info)
+{
+    uint64_t region;
+
+    if (cpu->vmx_on) {
+        vmx_fail(cpu, VMERR_VMXON_IN_ROOT);
+        return;
+    }
+    if (!vmxon_registers_valid()) {
+        host_inject_gp();
+        return;
+    }
+    if (!read_operand(cpu, info, &region, sizeof(region)))
+        return;
+    if (!region_address_valid(region) || region_revision(region) != VMCS12_REVISION) {
+        vmx_fail_invalid();
+        return;
+    }
+    cpu->vmx_on = true;
+    cpu->vmxon_pointer = region;
+    own_cr0_bits(CR0_NE | CR0_PE | CR0_PG);
+    vmx_succeed();
+}
+
+static void vmxoff(struct cpu *cpu)
+{
+    vmcs12_release_all(cpu);
+    cpu->vmx_on = false;
+    own_cr0_bits(CR0_NE);
+    if (cpu->init_request)
+        cpu->attention = 1;
+    vmx_succeed();
+}
+
+static void vmclear(struct cpu *cpu, uint32_t info)
+{
+    uint64_t region;
+
+    if (!read_operand(cpu, info, &region, sizeof(region)))
+        return;
+    if (!region_address_valid(region)) {
+        vmx_fail(cpu, VMERR_VMCLEAR_ADDRESS);
+    } else if (region == cpu->vmxon_pointer) {
+        vmx_fail(cpu, VMERR_VMCLEAR_VMXON_POINTER);
+    } else {
+        vmcs12_clear(cpu, region);
+        vmx_succeed();
+    }
+}
+
+static void vmptrld(struct cpu *cpu, uint32_t info)
+{
+    struct vmcs12 *v;
+    uint64_t region;
+
+    if (!read_operand(cpu, info, &region, sizeof(region)))
+        return;
+    if (!region_address_valid(region)) {
+        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
+    } else if (region == cpu->vmxon_pointer) {
+        vmx_fail(cpu, VMERR_VMPTRLD_VMXON_POINTER);
+    } else if (region_revision(region) != VMCS12_REVISION) {
+        vmx_fail(cpu, VMERR_VMPTRLD_REVISION);
+    } else if ((v = vmcs12_activate(cpu, region)) == NULL) {
+        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
+    } else {
+        vmcs12_set_current(cpu, v);
+        vmx_succeed();
+    }
+}
+
+static void vmptrst(struct cpu *cpu, uint32_t info)
+{
+    uint64_t region = cpu->current != NULL ? cpu->current->region : NO_VMCS;
+
+    if (write_operand(cpu, info, &region, sizeof(region)))
+        vmx_succeed();
+}
+
+/* The field that a VMREAD or VMWRITE names, or -1 after the instruction has failed. */
+static int named_field(struct cpu *cpu, uint64_t encoding)
+{
+    int index;
+
+    if (cpu->current == NULL) {
+        vmx_fail_invalid();
+        return -1;
+    }
+    index = vmcs_field_lookup(encoding);
+    if (index >= 0 && vmcs12_offers(index))
+        return index;
+    vmx_fail_valid(cpu, VMERR_UNSUPPORTED_FIELD);
+    return -1;
+}
+
+static uint64_t encoding_operand(const struct cpu *cpu, uint32_t info)
+{
+    uint64_t encoding = get_gpr(cpu, INFO_REG2(info));
+
+    return in_64bit_mode() ? encoding : encoding & UINT32_MAX;
+}
+
+static void vmread(struct cpu *cpu, uint32_t info)
+{
+    uint64_t encoding = encoding_operand(cpu, info), value;
+    int index = named_field(cpu, encoding);
+
+    if (index < 0)
+        return;
+    value = vmcs_field_extract((uint32_t)encoding, vmcs12_read(cpu, cpu->current, index));
+    if (INFO_IS_REGISTER(info))
+        set_gpr(cpu, INFO_REG1(info), value);
+    else if (!write_operand(cpu, info, &value, in_64bit_mode() ? 8 : 4))
+        return;
+    vmx_succeed();
+}
+
+static void vmwrite(struct cpu *cpu, uint32_t info)
+{
+    uint64_t encoding = encoding_operand(cpu, info), value = 0, old;
+    int index;
+
+    if (cpu->current == NULL) {
+        vmx_fail_invalid();
+        return;
+    }
+    if (INFO_IS_REGISTER(info))
+        value = get_gpr(cpu, INFO_REG1(info));
+    else if (!read_operand(cpu, info, &value, in_64bit_mode() ? 8 : 4))
+        return;
+    index = named_field(cpu, encoding);
+    if (index < 0)
+        return;
+    if (vmcs_fields[index].home == HOME_EXIT && (caps_offer.misc & MISC_VMWRITE_ANY) == 0) {
+        vmx_fail_valid(cpu, VMERR_READ_ONLY_FIELD);
+        return;
+    }
+    old = VMCS_ENCODING_HIGH(encoding) ? vmcs12_read(cpu, cpu->current, index) : 0;
+    vmcs12_write(cpu, cpu->current, index, vmcs_field_merge((uint32_t)encoding, old, value));
+    vmx_succeed();
+}
+
+static void invept(struct cpu *cpu, uint32_t info)
+{
+    uint64_t type = get_gpr(cpu, INFO_REG2(info)), descriptor[2];
+    struct entry_limits limits = nested_limits();
+
+    if (type != HW_INVEPT_SINGLE && type != HW_INVEPT_ALL) {
+        vmx_fail(cpu, VMERR_INVALID_OPERAND);
+        return;
+    }
+    if (!read_operand(cpu, info, descriptor, sizeof(descriptor)))
+        return;
+    if (type == HW_INVEPT_SINGLE && !entry_eptp_valid(descriptor[0], &caps_offer, &limits)) {
+        vmx_fail(cpu, VMERR_INVALID_OPERAND);
+        return;
+    }
+    layer_lock();
+    ept02_mark_stale(type == HW_INVEPT_ALL ? 0 : descriptor[0]);
+    layer_unlock();
+    vmx_succeed();
+}
+
+static void invvpid(struct cpu *cpu, uint32_t info)
+{
+    uint64_t type = get_gpr(cpu, INFO_REG2(info)), descriptor[2];
+    uint16_t vpid;
+
+    if (type > HW_INVVPID_SINGLE_GLOBAL) {
+        vmx_fail(cpu, VMERR_INVALID_OPERAND);
+        return;
+    }
+    if (!read_operand(cpu, info, descriptor, sizeof(descriptor)))
+        return;
+    vpid = (uint16_t)descriptor[0];
+    if (descriptor[0] >> 16 != 0 || (vpid == 0 && type != HW_INVVPID_ALL) ||
+        (type == HW_INVVPID_ADDRESS && !canonical(descriptor[1]))) {
+        vmx_fail(cpu, VMERR_INVALID_OPERAND);
+        return;
+    }
+    hw_invvpid((enum hw_invalidate)type, vpid >= VPID_UNTAGGED ? VPID_UNTAGGED : vpid, descriptor[1]);
+    vmx_succeed();
+}
+
+/* #UD and #GP come before everything else; the processor itself has seen that CR4.VMXE is 1, since it always is. */
+static bool may_execute(struct cpu *cpu, uint32_t reason)
+{
+    bool enabled = reason == EXIT_VMXON ? (hw_vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) != 0 : cpu->vmx_on;
+
+    if (!enabled || (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_VM) != 0 || (hw_vmread(VMCS_GUEST_CR0) & CR0_PE) == 0 ||
+        (in_long_mode() && !in_64bit_mode())) {
+        host_inject_ud();
+        return false;
+    }
+    if (host_cpl() > 0) {
+        host_inject_gp();
+        return false;
+    }
+    return true;
+}
+
+void nested_instruction(struct cpu *cpu, uint32_t reason)
+{
+    uint32_t info;
+
+    if (!may_execute(cpu, reason))
+        return;
+    if (reason == EXIT_VMRESUME || reason == EXIT_VMLAUNCH) {
+        nested_enter(cpu, reason == EXIT_VMLAUNCH);
+        return;
+    }
+    info = (uint32_t)hw_vmread(VMCS_VM_EXIT_INSTRUCTION_INFO);
+    switch (reason) {
+    case EXIT_VMXON: vmxon(cpu, info); break;
+    case EXIT_VMXOFF: vmxoff(cpu); break;
+    case EXIT_VMCLEAR: vmclear(cpu, info); break;
+    case EXIT_VMPTRLD: vmptrld(cpu, info); break;
+    case EXIT_VMPTRST: vmptrst(cpu, info); break;
+    case EXIT_VMREAD: vmread(cpu, info); break;
+    case EXIT_VMWRITE: vmwrite(cpu, info); break;
+    case EXIT_INVEPT: invept(cpu, info); break;
+    case EXIT_INVVPID: invvpid(cpu, info); break;
+    default: vmx_fail(cpu, VMERR_VMCALL_IN_ROOT); break;
+    }
+}
+
+bool nested_init(void)
+{
+    return vmcs12_init();
+}
+
+bool nested_shadowing(void)
+{
+    return vmcs12_shadowing();
+}

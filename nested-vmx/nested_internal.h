@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of nested VMX share among themselves. */
+#ifndef NESTED_VMX_NESTED_INTERNAL_H
+#define NESTED_VMX_NESTED_INTERNAL_H
+
+#include "nested-vmx/entry_checks.h"
+#include "nested-vmx/nested.h"
+#include "nested-vmx/vmcs12.h"
+
+/* The outcomes of a VMX instruction (SDM "Conventions"); each moves the host behind it. vmcs01 is loaded. */
+void vmx_succeed(void);
+void vmx_fail_invalid(void);
+void vmx_fail_valid(struct cpu *cpu, enum vm_instruction_error error);
+void vmx_fail(struct cpu *cpu, enum vm_instruction_error error);
+
+/* Limits of this CPU and mode for the entry checks. vmcs01 is loaded. */
+struct entry_limits nested_limits(void);
+
+/* VMLAUNCH and VMRESUME. */
+void nested_enter(struct cpu *cpu, bool launch);
+
+/* Merges what is dirty into vmcs02, which is loaded. */
+void merge_dirty(struct cpu *cpu, struct vmcs12 *v);
+
+/* Copies the bitmaps of `v` anew, watching the frames they come from. */
+void merge_bitmaps(struct cpu *cpu, struct vmcs12 *v);
+
+/* An entry that failed while loading guest state or MSRs. vmcs01 is loaded. */
+void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification);
+
+static inline uint32_t pin_controls(const struct vmcs12 *v)
+{
+    return (uint32_t)v->field[FIELD_PIN_BASED_CONTROLS];
+}
+
+static inline uint32_t proc_controls(const struct vmcs12 *v)
+{
+    return (uint32_t)v->field[FIELD_PROCESSOR_BASED_CONTROLS];
+}
+
+static inline uint32_t secondary_controls(const struct vmcs12 *v)
+{
+    return entry_secondary_controls(v->field);
+}
+
+static inline uint32_t exit_controls(const struct vmcs12 *v)
+{
+    return (uint32_t)v->field[FIELD_VM_EXIT_CONTROLS];
+}
+
+static inline uint32_t entry_controls(const struct vmcs12 *v)
+{
+    return (uint32_t)v->field[FIELD_VM_ENTRY_CONTROLS];
+}
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Slots of active vmcs12s. A region in memory looks like this, little-endian:
+ *   0 revision   4 abort indicator   8 launch state (1: launched)   64 field[0], field[1], ... of 8 bytes each
+ * It is the host's memory: what comes from there is cut to each field's width, and everything is checked at entry.
+ */
+#include <string.h>
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/log.h"
+#include "cloudvisor/pool.h"
+#include "cloudvisor/vmcs01.h"
+#include "nested-vmx/vmcs12.h"
+
+enum { VMREAD_BITMAP = 0x2026, VMWRITE_BITMAP = 0x2028, REGION_LAUNCH_STATE = 8, REGION_FIELDS = 64 };
+#define SHADOW_INDICATOR UINT32_C(0x80000000)
+
+_Static_assert(REGION_FIELDS + 8 * VMCS_FIELD_COUNT <= PAGE_SIZE, "a vmcs12 must fit its region");
+
+struct vmcs12 vmcs12s[VMCS12_MAX];
+
+static bool shadowing;
+static bool offered[VMCS_FIELD_COUNT];
+static uint8_t read_write_list[VMCS_FIELD_COUNT], shadow_list[VMCS_FIELD_COUNT], exit_list[VMCS_FIELD_COUNT];
+static unsigned read_write_count, shadow_count, exit_count;
+static uint8_t *vmread_bitmap, *vmwrite_bitmap;
+static uint64_t uses;
+
+bool vmcs12_shadowing(void)
+{
+    return shadowing;
+}
+
+bool vmcs12_offers(int index)
+{
+    return offered[index];
+}
+
+static void clear_bit(uint8_t *bitmap, unsigned bit)
+{
+    bitmap[bit / 8] &= (uint8_t)~(1u << (bit % 8));
+}
+
+static void list_shadowed(uint8_t index)
+{
+    const struct vmcs_field *f = &vmcs_fields[index];
+
+    if (!shadowing || f->shadow == SHADOW_NO || !offered[index])
+        return;
+    shadow_list[shadow_count++] = index;
+    clear_bit(vmread_bitmap, f->encoding);
+    if (f->shadow == SHADOW_RW) {
+        read_write_list[read_write_count++] = index;
+        clear_bit(vmwrite_bitmap, f->encoding);
+    }
+}
+
+/* What an exit changes: all exit information but what the layer writes itself, and the shadowed guest state. */
+static void list_read_at_exit(uint8_t index)
+{
+    const struct vmcs_field *f = &vmcs_fields[index];
+    bool exit_information = f->home == HOME_EXIT && index != FIELD_VM_INSTRUCTION_ERROR && index != FIELD_EXIT_REASON &&
+                            (f->encoding < VMCS_IO_RCX || f->encoding > VMCS_IO_RIP);
+
+    if (offered[index] && (exit_information || (shadowing && f->home == HOME_GUEST && f->shadow != SHADOW_NO)))
+        exit_list[exit_count++] = index;
+}
+
+bool vmcs12_init(void)
+{
+    vmread_bitmap = pool_alloc_bytes(PAGE_SIZE);
+    vmwrite_bitmap = pool_alloc_bytes(PAGE_SIZE);
+    if (vmread_bitmap == NULL || vmwrite_bitmap == NULL)
+        return false;
+    memset(vmread_bitmap, 0xff, PAGE_SIZE);
+    memset(vmwrite_bitmap, 0xff, PAGE_SIZE);
+    shadowing = boot->shadowing != 0 && (caps_hw.secondary.may_be_1 & SEC_VMCS_SHADOWING) != 0;
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        offered[i] = vmx_caps_offers(&caps_offer, (enum vmcs_offer)vmcs_fields[i].offered);
+        list_shadowed((uint8_t)i);
+        list_read_at_exit((uint8_t)i);
+    }
+    for (unsigned i = 0; i < VMCS12_MAX; i++)
+        vmcs12s[i].region = NO_VMCS;
+    return true;
+}
+
+static bool allocate_pages(struct vmcs12 *v)
+{
+    uint32_t revision = (uint32_t)caps_hw.basic & INT32_MAX;
+
+    if (v->vmcs02.raw != 0)
+        return true;
+    v->entry_list = pool_alloc_bytes(MSR_LIST_MAX * sizeof(struct msr_entry));
+    v->shadow = pool_alloc();
+    v->msr_bitmap = pool_alloc();
+    v->io_bitmap[0] = pool_alloc();
+    v->io_bitmap[1] = pool_alloc();
+    v->vmcs02 = pool_alloc();
+    if (v->entry_list == NULL || v->vmcs02.raw == 0)
+        return false;
+    *(uint32_t *)phys_to_virt(v->vmcs02) = revision;
+    *(uint32_t *)phys_to_virt(v->shadow) = revision | (shadowing ? SHADOW_INDICATOR : 0);
+    return true;
+}
+
+static struct vmcs12 *find(uint64_t region)
+{
+    for (struct vmcs12 *v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
+        if (v->region == region)
+            return v;
+    }
+    return NULL;
+}
+
+static void each_guest_field(const struct vmcs12 *v, void (*action)(uint32_t encoding, uint64_t *value))
+{
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        if (vmcs_fields[i].home == HOME_GUEST && offered[i])
+            action(vmcs_fields[i].encoding, (uint64_t *)&v->field[i]);
+    }
+}
+
+static void read_field(uint32_t encoding, uint64_t *value)
+{
+    *value = hw_vmread(encoding);
+}
+
+static void write_field(uint32_t encoding, uint64_t *value)
+{
+    hw_vmwrite(encoding, *value);
+}
+
+/* Writes the private copy back to the host's memory and frees the slot. vmcs01 is loaded before and after. */
+static void save(struct cpu *cpu, struct vmcs12 *v)
+{
+    uint32_t head[REGION_FIELDS / 4] = { VMCS12_REVISION, 0, v->launched };
+
+    if (cpu->current == v)
+        vmcs12_set_current(cpu, NULL);
+    hw_vmptrld(v->vmcs02);
+    each_guest_field(v, read_field);
+    hw_vmclear(v->vmcs02);
+    hw_vmptrld(cpu->vmcs01);
+    host_frame_write(hpa(v->region), head, sizeof(head));
+    host_frame_write(hpa(v->region + REGION_FIELDS), v->field, sizeof(v->field));
+    layer_lock();
+    if (v->ept02 != NULL)
+        ept02_put(v->ept02);
+    v->ept02 = NULL;
+    v->region = NO_VMCS;
+    layer_unlock();
+}
+
+/* A free slot, made by writing back the one this CPU used least recently if need be. */
+static struct vmcs12 *free_slot(struct cpu *cpu)
+{
+    struct vmcs12 *oldest = NULL, *v;
+
+    layer_lock();
+    v = find(NO_VMCS);
+    if (v != NULL && !allocate_pages(v))
+        v = NULL;
+    layer_unlock();
+    if (v != NULL)
+        return v;
+    for (v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
+        if (v->region != NO_VMCS && v->owner == cpu && v != cpu->current &&
+            (oldest == NULL || v->last_use < oldest->last_use))
+            oldest = v;
+    }
+    if (oldest != NULL)
+        save(cpu, oldest);
+    return oldest;
+}
+
+static void load(struct cpu *cpu, struct vmcs12 *v)
+{
+    uint32_t head[REGION_FIELDS / 4];
+
+    host_frame_read(hpa(v->region), head, sizeof(head));
+    host_frame_read(hpa(v->region + REGION_FIELDS), v->field, sizeof(v->field));
+    v->launched = head[REGION_LAUNCH_STATE / 4] == 1;
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        v->field[i] = vmcs_field_merge(vmcs_fields[i].encoding, 0, v->field[i]);
+    hw_vmclear(v->vmcs02);
+    hw_vmptrld(v->vmcs02);
+    each_guest_field(v, write_field);
+    hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
+    hw_vmptrld(cpu->vmcs01);
+    v->launched02 = false;
+    v->host_state_set = false;
+    v->bitmaps_stale = false;
+    v->refill = false;
+    v->guest_changed = 0;
+    v->dirty = DIRTY_ALL;
+    memset(v->switched, 0xff, sizeof(v->switched));
+    memset(v->watched, 0, sizeof(v->watched));
+}
+
+struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region)
+{
+    struct vmcs12 *v = find(region);
+
+    if (v != NULL && v->owner != cpu) {
+        cv_log_limited(LOG_INFO, "CPU %u: VMPTRLD of %lx, which is active on CPU %u: refused", cpu->index, region,
+                       v->owner->index);
+        return NULL;
+    }
+    if (v == NULL) {
+        v = free_slot(cpu);
+        if (v == NULL)
+            return NULL;
+        v->owner = cpu;
+        v->region = region;
+        load(cpu, v);
+    }
+    v->last_use = ++uses;
+    return v;
+}
+
+void vmcs12_clear(struct cpu *cpu, uint64_t region)
+{
+    struct vmcs12 *v = find(region);
+    uint32_t clear = 0;
+
+    if (v != NULL && v->owner == cpu) {
+        v->launched = false;
+        save(cpu, v);
+    } else if (v == NULL) {
+        host_frame_write(hpa(region + REGION_LAUNCH_STATE), &clear, sizeof(clear));
+    }
+}
+
+void vmcs12_release_all(struct cpu *cpu)
+{
+    for (struct vmcs12 *v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
+        if (v->region != NO_VMCS && v->owner == cpu)
+            save(cpu, v);
+    }
+}
+
+/* Reads the shadowed guest state out of vmcs02, which is loaded. */
+static void read_shadowed_guest(struct vmcs12 *v)
+{
+    for (unsigned i = 0; i < shadow_count; i++) {
+        unsigned index = shadow_list[i];
+
+        if (vmcs_fields[index].home == HOME_GUEST)
+            v->field[index] = hw_vmread(vmcs_fields[index].encoding);
+    }
+}
+
+void vmcs12_set_current(struct cpu *cpu, struct vmcs12 *v)
+{
+    struct vmcs12 *old = cpu->current;
+
+    cpu->current = v;
+    if (!shadowing || old == v)
+        return;
+    if (old != NULL) {
+        vmcs12_pull_shadow(old);
+        hw_vmclear(old->shadow);
+        hw_vmptrld(old->vmcs02);
+        vmcs12_write_changed(old);
+        hw_vmptrld(cpu->vmcs01);
+    }
+    if (v != NULL) {
+        hw_vmptrld(v->vmcs02);
+        read_shadowed_guest(v);
+        hw_vmclear(v->shadow);
+        vmcs12_push_shadow(v);
+        hw_vmptrld(cpu->vmcs01);
+    }
+    hw_vmwrite(VMCS_VMCS_LINK_POINTER, v != NULL ? v->shadow.raw : UINT64_MAX);
+    hw_vmwrite(VMCS_SECONDARY_CONTROLS, cpu->vmcs01_secondary | (v != NULL ? SEC_VMCS_SHADOWING : 0));
+    hw_vmwrite(VMREAD_BITMAP, (uint64_t)vmread_bitmap - DIRECT_MAP_VA);
+    hw_vmwrite(VMWRITE_BITMAP, (uint64_t)vmwrite_bitmap - DIRECT_MAP_VA);
+}
+
+static bool is_shadowed(const struct cpu *cpu, const struct vmcs12 *v, int index)
+{
+    return shadowing && cpu->current == v && vmcs_fields[index].shadow != SHADOW_NO;
+}
+
+uint64_t vmcs12_read(struct cpu *cpu, struct vmcs12 *v, int index)
+{
+    uint64_t value = v->field[index];
+
+    if (is_shadowed(cpu, v, index)) {
+        hw_vmptrld(v->shadow);
+        value = hw_vmread(vmcs_fields[index].encoding);
+        hw_vmptrld(cpu->vmcs01);
+    } else if (vmcs_fields[index].home == HOME_GUEST) {
+        hw_vmptrld(v->vmcs02);
+        value = hw_vmread(vmcs_fields[index].encoding);
+        hw_vmptrld(cpu->vmcs01);
+    }
+    return value;
+}
+
+void vmcs12_write(struct cpu *cpu, struct vmcs12 *v, int index, uint64_t value)
+{
+    uint32_t encoding = vmcs_fields[index].encoding;
+
+    v->field[index] = value;
+    v->dirty |= vmcs_fields[index].dirty;
+    if (vmcs_fields[index].home == HOME_GUEST) {
+        hw_vmptrld(v->vmcs02);
+        hw_vmwrite(encoding, value);
+    }
+    if (is_shadowed(cpu, v, index)) {
+        hw_vmptrld(v->shadow);
+        hw_vmwrite(encoding, value);
+    }
+    hw_vmptrld(cpu->vmcs01);
+}
+
+void vmcs12_pull_shadow(struct vmcs12 *v)
+{
+    hw_vmptrld(v->shadow);
+    for (unsigned i = 0; i < read_write_count; i++) {
+        unsigned index = read_write_list[i];
+        uint64_t value = hw_vmread(vmcs_fields[index].encoding);
+
+        if (value == v->field[index])
+            continue;
+        v->field[index] = value;
+        v->dirty |= vmcs_fields[index].dirty;
+        if (vmcs_fields[index].home == HOME_GUEST)
+            v->guest_changed |= BIT64(i);
+    }
+}
+
+void vmcs12_push_shadow(struct vmcs12 *v)
+{
+    hw_vmptrld(v->shadow);
+    for (unsigned i = 0; i < shadow_count; i++)
+        hw_vmwrite(vmcs_fields[shadow_list[i]].encoding, v->field[shadow_list[i]]);
+}
+
+void vmcs12_write_changed(struct vmcs12 *v)
+{
+    while (v->guest_changed != 0) {
+        unsigned index = read_write_list[__builtin_ctzll(v->guest_changed)];
+
+        v->guest_changed &= v->guest_changed - 1;
+        hw_vmwrite(vmcs_fields[index].encoding, v->field[index]);
+    }
+}
+
+void vmcs12_read_exit(struct vmcs12 *v)
+{
+    for (unsigned i = 0; i < exit_count; i++)
+        v->field[exit_list[i]] = hw_vmread(vmcs_fields[exit_list[i]].encoding);
+}
