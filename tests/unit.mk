@@ -14,13 +14,14 @@ UNIT_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ_LONG_SECONDS ?= 600
 
+comma := ,
 unit_warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
 unit_includes := -Itests/unit/fake -I. -Itests/unit
 unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warnings) $(unit_includes) \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
-unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02
+unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 conf loader
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
@@ -33,6 +34,9 @@ unit_ept12 := $(unit_guard) nested-vmx/vmx_caps.c
 unit_mtrr := $(unit_guard)
 unit_host_ept := $(unit_guard)
 unit_ept02 := $(filter-out %/ept02.c,$(unit_guard)) nested-vmx/vmx_caps.c
+unit_conf := cloudvisor/loader/conf.c cloudvisor/loader/text.c
+unit_loader := $(addprefix cloudvisor/loader/,layer_image.c memory_map.c root_tables.c suitability.c text.c) \
+	nested-vmx/vmx_caps.c
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))
@@ -62,4 +66,34 @@ unit_programs += $(unit_dir)/decode_objdump
 unit: $(unit_programs)
 	tests/unit/run $(unit_programs)
 
--include $(shell find $(unit_dir) -name '*.d' 2>/dev/null)
+fuzz_targets := decode entry_checks fields ept conf
+fuzz_decode := $(unit_decode)
+fuzz_entry_checks := $(unit_entry_checks)
+fuzz_fields := $(unit_fields)
+fuzz_ept := $(unit_ept02)
+fuzz_conf := $(unit_conf)
+
+fuzz_dir := $(BUILD)/fuzz
+fuzz_flags := $(subst -fsanitize=address,-fsanitize=fuzzer-no-link$(comma)address,$(unit_flags)) -Itests/fuzz
+fuzz_objects = $(patsubst %.c,$(fuzz_dir)/obj/%.o,tests/fuzz/fuzz_$(1).c $(fuzz_$(1)))
+
+$(fuzz_dir)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(fuzz_flags) -MMD -MP -c -o $@ $<
+
+define fuzz_program
+$(fuzz_dir)/fuzz_$(1): $(call fuzz_objects,$(1))
+	clang $(subst fuzzer-no-link,fuzzer,$(fuzz_flags)) -o $$@ $$^
+endef
+$(foreach t,$(fuzz_targets),$(eval $(call fuzz_program,$(t))))
+
+fuzz_programs := $(fuzz_targets:%=$(fuzz_dir)/fuzz_%)
+
+.PHONY: fuzz fuzz-long
+fuzz: $(fuzz_programs)
+	tests/fuzz/run $(FUZZ_SECONDS) $(fuzz_programs)
+
+fuzz-long: $(fuzz_programs)
+	tests/fuzz/run $(FUZZ_LONG_SECONDS) $(fuzz_programs)
+
+-include $(shell find $(unit_dir) $(fuzz_dir) -name '*.d' 2>/dev/null)

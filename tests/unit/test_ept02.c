@@ -228,6 +228,7 @@ static void watched_frames_are_read_only(void **state)
     expect(GUEST + 0x4000, LEVEL_4K, 0x20004000 | EPT_RWX);
     assert_int_equal(access_by_guest(GUEST + 0x3000, EPT_WRITE), EPT02_FILLED);
     assert_int_equal(frame_state(hpa(0x20003000)), FRAME_HOST);
+    assert_int_equal(fake_frame_written, 0x20003000);
 }
 
 /* A watch that begins after the VM mapped the frame: no tree keeps a writable mapping of it. */
@@ -442,7 +443,7 @@ static void one_tree_per_pointer(void **state)
 
 static uint64_t eptp_number(uint64_t i)
 {
-    return (UINT64_C(0x1000000) + i * 4096) | EPTP_WB_WALK_4;
+    return (UINT64_C(0x8000000) + i * 4096) | EPTP_WB_WALK_4;
 }
 
 static void trees_run_out_only_while_all_are_used(void **state)

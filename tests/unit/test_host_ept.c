@@ -185,7 +185,9 @@ static void a_watch_lasts_until_a_write(void **state)
     assert_int_equal(frame_state(hpa(frame)), FRAME_WATCHED);
     check_tree(true);
     assert_true(host_ept_watch(hpa(frame)));
+    assert_int_equal(fake_frame_written, 0);
     assert_int_equal(host_ept_violation(hpa(frame + 4), true), HOST_EPT_MAPPED);
+    assert_int_equal(fake_frame_written, frame);
     assert_int_equal(frame_state(hpa(frame)), FRAME_HOST);
     expect(frame, LEVEL_1G, TYPE_WB, EPT_RWX);
     check_tree(true);

@@ -8,9 +8,11 @@
 #include "cloudvisor/pool.h"
 #include "ept-guard/ept.h"
 #include "ept-guard/frames.h"
+#include "nested-vmx/nested.h"
 #include "fake_layer.h"
 
 unsigned fake_flushes;
+uint64_t fake_frame_written;
 
 static struct cpu cpu;
 static void *frame_table;
@@ -25,6 +27,7 @@ void fake_layer_start(uint64_t ram_bytes, size_t pool_pages)
     cpu.self = &cpu;
     fake_cpu = &cpu;
     fake_flushes = 0;
+    fake_frame_written = 0;
     pool_size = pool_pages;
     pool_init(hpa(FAKE_POOL_BASE), pool_pages * 4096);
     free(frame_table);
@@ -45,6 +48,12 @@ void flush_all_cpus(struct cpu *on)
     (void)on;
     fake_flushes++;
     ept_reap();
+}
+
+/* Weak: tests of nested VMX bring the real one. */
+__attribute__((weak)) void nested_frame_written(hpa_t address)
+{
+    fake_frame_written = address.raw & ~UINT64_C(0xfff);
 }
 
 void layer_lock(void)

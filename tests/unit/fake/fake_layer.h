@@ -10,7 +10,7 @@
 #include "cloudvisor/cpu.h"
 
 /* The pool lies here; POOL_MAX pages at most. */
-#define FAKE_POOL_BASE UINT64_C(0x10000000)
+#define FAKE_POOL_BASE UINT64_C(0x1000000)
 enum { FAKE_POOL_MAX = 8192 };
 
 /* Frame database of `ram_bytes` with all of it the host's but for the pool; a CPU; `pool_pages` free pages. */
@@ -20,5 +20,8 @@ void fake_layer_start(uint64_t ram_bytes, size_t pool_pages);
 size_t fake_pool_used(void);
 
 extern unsigned fake_flushes;
+
+/* The frame that nested VMX was last told of: a watched one that was written. 0 if none. */
+extern uint64_t fake_frame_written;
 
 #endif
