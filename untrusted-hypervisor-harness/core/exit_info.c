@@ -4,6 +4,7 @@
  */
 #include "untrusted-hypervisor-harness/core/exit_info.h"
 #include "untrusted-hypervisor-harness/core/console.h"
+#include "untrusted-hypervisor-harness/core/machine.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
 
 /* Fields that are defined for a basic exit reason. */
@@ -124,11 +125,50 @@ void exit_print(const struct vcpu *v)
     print_guest_state();
 }
 
+/* Bytes of a stack word of an interrupt frame in the mode that the guest is in now. */
+static unsigned frame_word_size(void)
+{
+    if ((vcpu_get(FIELD_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST) != 0)
+        return 8;
+    return (vcpu_get(FIELD_GUEST_CR0) & CR0_PE) != 0 ? 4 : 2;
+}
+
+static void print_frame(const struct vcpu *v)
+{
+    unsigned size = frame_word_size(), words = size == 8 ? 6 : 4;
+    uint64_t linear = vcpu_get(FIELD_GUEST_RSP) + (size == 8 ? 0 : vcpu_get(FIELD_GUEST_SS_BASE));
+
+    for (unsigned i = 0; i < words && linear + size <= GUEST_RAM_SIZE; i++, linear += size) {
+        uint64_t word = 0;
+
+        copy_bytes(&word, guest_pointer(v->memory, linear), size);
+        print("%c%lx", i == 0 ? '=' : ',', word);
+    }
+}
+
+/* A handler's first instruction is VMCALL; its address tells the vector. */
+static void print_handler(const struct vcpu *v)
+{
+    uint64_t linear = vcpu_get(FIELD_GUEST_RIP) + vcpu_get(FIELD_GUEST_CS_BASE) - GUEST_HANDLERS;
+
+    if (vcpu_get(FIELD_EXIT_REASON) != EXIT_VMCALL || linear >= 256 * GUEST_HANDLER_SIZE)
+        return;
+    print(" handler=%lx frame", linear / GUEST_HANDLER_SIZE);
+    print_frame(v);
+}
+
+void run_print(const struct vcpu *v, struct outcome o)
+{
+    if (o.kind != OUTCOME_EXIT) {
+        outcome_print(&o);
+        return;
+    }
+    exit_print(v);
+    print_handler(v);
+}
+
 void run_result(const struct vcpu *v, struct outcome o)
 {
-    if (o.kind == OUTCOME_EXIT)
-        exit_print(v);
-    else
-        outcome_print(&o);
+    run_print(v, o);
     print_end_of_result();
 }

@@ -43,6 +43,7 @@ struct vcpu {
     struct ept ept;
     bool launched;
     bool has_run; /* guest state in the VMCS differs from the base */
+    bool virtual_nmis; /* a change since the last revert turned them on */
     unsigned change_count;
     uint8_t changed[VCPU_CHANGES_MAX]; /* enum vmcs_index */
     uint64_t field[VMCS_FIELD_COUNT];  /* the base */
@@ -57,7 +58,10 @@ bool vcpu_supported(enum guest_mode mode, enum guest_memory kind);
  */
 void vcpu_init(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind);
 
-/* Gives the guest code from text like "0f a2 f4"; VMCALL follows it. Registers get fixed values. */
+/* Bytes from text like "0f a2 f4"; returns where they end. */
+uint8_t *assemble(uint8_t *to, const char *hex);
+
+/* Gives the guest code from such text; VMCALL follows it. Registers get fixed values. */
 void vcpu_set_code(struct vcpu *v, const char *hex);
 
 /* Changes a field for one case. */

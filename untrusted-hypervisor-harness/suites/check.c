@@ -37,9 +37,9 @@ bool control_bits_comparable(enum vmcs_index field, uint64_t value)
     }
 }
 
-static uint64_t changed_value(const struct vcpu *v, const struct change *c)
+static uint64_t changed_value(const struct change *c)
 {
-    uint64_t base = v->field[c->field];
+    uint64_t base = vcpu_get(c->field);
 
     switch (c->operation) {
     case CHANGE_OR: return base | c->value;
@@ -49,17 +49,16 @@ static uint64_t changed_value(const struct vcpu *v, const struct change *c)
     }
 }
 
-/* Applies the changes; false if a field is not offered. */
-static bool apply(struct vcpu *v, const struct entry_case *c, bool *comparable)
+bool check_apply(struct vcpu *v, const struct change *changes, bool *comparable)
 {
     *comparable = true;
-    for (unsigned i = 0; i < CASE_CHANGES && c->change[i].operation != CHANGE_NONE; i++) {
-        const struct change *change = &c->change[i];
+    for (unsigned i = 0; i < CASE_CHANGES && changes[i].operation != CHANGE_NONE; i++) {
+        uint64_t value = changed_value(&changes[i]);
 
-        if (!vcpu_has(change->field))
+        if (!vcpu_has(changes[i].field))
             return false;
-        *comparable = *comparable && control_bits_comparable(change->field, changed_value(v, change));
-        vcpu_set(v, change->field, changed_value(v, change));
+        *comparable = *comparable && control_bits_comparable(changes[i].field, value);
+        vcpu_set(v, changes[i].field, value);
     }
     return true;
 }
@@ -69,7 +68,7 @@ void check_cases(struct vcpu *v, const char *prefix, const struct entry_case *ca
     for (unsigned i = 0; i < count; i++) {
         bool comparable;
 
-        if (apply(v, &cases[i], &comparable)) {
+        if (check_apply(v, cases[i].change, &comparable)) {
             print("%s.%s ", prefix, cases[i].name);
             run_result(v, comparable ? vcpu_run(v) : unsupported_control);
         }

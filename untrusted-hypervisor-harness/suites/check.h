@@ -11,7 +11,7 @@
 enum change_operation { CHANGE_NONE, CHANGE_SET, CHANGE_OR, CHANGE_CLEAR, CHANGE_XOR };
 
 struct change {
-    uint8_t operation; /* on the base value of the field */
+    uint8_t operation; /* on the present value of the field */
     uint8_t field;     /* enum vmcs_index */
     uint64_t value;
 };
@@ -29,6 +29,9 @@ struct entry_case {
 #define FLIP_BITS(name, value) { CHANGE_XOR, FIELD_##name, value }
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Applies the changes of a case; false if one needs a field that is not offered. `comparable`: see below. */
+bool check_apply(struct vcpu *v, const struct change *changes, bool *comparable);
 
 /* One line per case: "<prefix>.<case> <outcome>". Cases that need what is not offered are left out. */
 void check_cases(struct vcpu *v, const char *prefix, const struct entry_case *cases, unsigned count);

@@ -7,8 +7,15 @@
 void suite_conformance(void)
 {
     conformance_capabilities();
+    conformance_root();
     conformance_instructions();
     conformance_fields();
     conformance_entry();
     conformance_guest();
+    conformance_exits();
+    conformance_events();
+    conformance_ept();
+    conformance_lists();
+    conformance_bitmaps();
+    conformance_host();
 }

@@ -14,5 +14,12 @@ void conformance_instructions(void);
 void conformance_fields(void);
 void conformance_entry(void);
 void conformance_guest(void);
+void conformance_exits(void);
+void conformance_events(void);
+void conformance_ept(void);
+void conformance_lists(void);
+void conformance_bitmaps(void);
+void conformance_host(void);
+void conformance_root(void);
 
 #endif
