@@ -310,7 +310,6 @@ void host_ept_access(struct cpu *cpu)
 void host_nmi_exit(struct cpu *cpu)
 {
     cpu_unblock_nmis();
-    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCKING_BY_NMI);
     if (__atomic_exchange_n(&cpu->kick_pending, 0, __ATOMIC_SEQ_CST) == 0) {
         cpu->host_nmi = 1;
         cpu->attention = 1;
@@ -324,6 +323,11 @@ static void timer_exit(struct cpu *cpu)
     layer_unlock();
     vmcs01_set_timer(cpu, false);
     exit_reinject();
+}
+
+void host_nmi_window_exit(struct cpu *cpu)
+{
+    host_set_nmi_window(false);
     if (cpu->host_nmi)
         cpu->attention = 1;
 }
@@ -357,6 +361,7 @@ void host_exit(struct cpu *cpu, uint32_t reason)
     case EXIT_TRIPLE_FAULT: triple_fault_exit(); break;
     case EXIT_INIT: init_exit(); break;
     case EXIT_SIPI: vmcs01_set_start_state(cpu, (uint8_t)hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
+    case EXIT_NMI_WINDOW: host_nmi_window_exit(cpu); break;
     case EXIT_TASK_SWITCH: host_inject_gp(); break;
     case EXIT_CPUID: cpuid_exit(cpu); break;
     case EXIT_GETSEC: host_inject_ud(); break;

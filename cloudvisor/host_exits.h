@@ -20,6 +20,9 @@ void host_ept_access(struct cpu *cpu);
 /* An NMI exit: a kick of the layer's, or an NMI for the host that is noted. */
 void host_nmi_exit(struct cpu *cpu);
 
+/* The host's NMI, put off until now, can be delivered. */
+void host_nmi_window_exit(struct cpu *cpu);
+
 /* Arranges that the event whose delivery the exit interrupted is delivered again. */
 void exit_reinject(void);
 

@@ -98,6 +98,13 @@ bool intercepts_msr(uint32_t msr, bool write)
     return msr_bitmap_test(msr_bitmap, msr, write);
 }
 
+bool intercepts_known_msr(uint32_t msr)
+{
+    unsigned byte;
+
+    return msr_bitmap_byte(msr, true, &byte) && intercepts_msr(msr, true);
+}
+
 bool intercepts_port(uint16_t port, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++) {

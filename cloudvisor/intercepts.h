@@ -12,6 +12,8 @@ hpa_t intercepts_msr_bitmap(void);
 hpa_t intercepts_io_bitmap(unsigned which);
 
 bool intercepts_msr(uint32_t msr, bool write);
+/* True for an MSR that the layer keeps the host from writing, not for one that merely has no bit in a bitmap. */
+bool intercepts_known_msr(uint32_t msr);
 bool intercepts_port(uint16_t port, unsigned bytes);
 
 /* Adds the ACPI power-management control port, through which the host would go to sleep. */

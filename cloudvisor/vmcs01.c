@@ -51,7 +51,7 @@ static void write_controls(struct cpu *cpu)
                          SEC_USER_WAIT_PAUSE;
 
     cpu->vmcs01_secondary = control_value(caps_hw.secondary, secondary);
-    hw_vmwrite(VMCS_PIN_BASED_CONTROLS, control_value(caps_hw.pin, PIN_NMI_EXITING));
+    hw_vmwrite(VMCS_PIN_BASED_CONTROLS, control_value(caps_hw.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS));
     hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS,
                control_value(caps_hw.proc, PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY_CONTROLS));
     hw_vmwrite(VMCS_SECONDARY_CONTROLS, cpu->vmcs01_secondary);
@@ -128,7 +128,8 @@ void vmcs01_set_timer(struct cpu *cpu, bool on)
 
     cpu->vmcs01_timer = on;
     hw_vmwrite(VMCS_PIN_BASED_CONTROLS,
-               control_value(caps_hw.pin, PIN_NMI_EXITING | (on ? PIN_PREEMPTION_TIMER : 0)));
+               control_value(caps_hw.pin,
+                             PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | (on ? PIN_PREEMPTION_TIMER : 0)));
     if (on)
         hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, ticks + 1);
 }
@@ -151,16 +152,23 @@ void host_inject_ud(void)
     host_inject_exception(6, false, 0);
 }
 
+void host_set_nmi_window(bool on)
+{
+    uint64_t proc = hw_vmread(VMCS_PROCESSOR_BASED_CONTROLS) & ~(uint64_t)PROC_NMI_WINDOW_EXITING;
+
+    hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS, proc | (on ? PROC_NMI_WINDOW_EXITING : 0));
+}
+
 void host_inject_nmi(struct cpu *cpu)
 {
-    if ((hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) != 0) {
-        cpu->host_nmi = 1; /* seen again when the timer fires */
-        if (!cpu->in_l2)
-            vmcs01_set_timer(cpu, true);
+    uint32_t blocking = (uint32_t)hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    if ((hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) != 0 ||
+        (blocking & (BLOCKING_BY_NMI | BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) != 0) {
+        cpu->host_nmi = 1; /* posted again when the window opens */
+        host_set_nmi_window(true);
         return;
     }
-    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-               hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
     hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, INTR_VALID | INTR_TYPE_NMI << 8 | 2);
 }

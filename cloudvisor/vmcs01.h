@@ -51,6 +51,9 @@ void host_inject_gp(void);
 void host_inject_ud(void);
 void host_inject_nmi(struct cpu *cpu);
 
+/* Has the loaded VMCS exit as soon as an NMI can be delivered. */
+void host_set_nmi_window(bool on);
+
 /* Moves the host behind the instruction that exited. */
 void host_skip_instruction(void);
 

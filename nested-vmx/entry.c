@@ -40,27 +40,41 @@ static unsigned copy_entry_list(struct vmcs12 *v)
 
     for (unsigned i = 0; i < count; i++) {
         host_frame_read(hpa(from + i * sizeof(struct msr_entry)), &v->entry_list[i], sizeof(struct msr_entry));
-        if (v->entry_list[i].msr <= 0xc0001fff && intercepts_msr(v->entry_list[i].msr, true))
+        if (intercepts_known_msr(v->entry_list[i].msr))
             return i + 1;
     }
     return 0;
 }
 
-/* The PDPTEs of a PAE guest without EPT are memory's; the processor, which runs it with EPT, takes them from vmcs02. */
-static bool load_pdptes(struct vmcs12 *v, uint64_t cr0, uint64_t cr3, uint64_t cr4)
+/*
+ * The PDPTEs of a PAE guest without EPT are memory's; the processor, which runs it with EPT, takes them from vmcs02
+ * and finds bad ones itself, in its own order of checks.
+ */
+static void load_pdptes(struct vmcs12 *v, uint64_t cr0, uint64_t cr3, uint64_t cr4)
 {
-    uint64_t pdpte[4], reserved = UINT64_C(0x1e6) | ~((UINT64_C(1) << physical_bits) - 1);
+    uint64_t pdpte[4];
 
     if (v->ept02 != NULL || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 ||
         (entry_controls(v) & ENTRY_IA32E_GUEST) != 0)
-        return true;
+        return;
     host_frame_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte));
-    for (unsigned i = 0; i < 4; i++) {
-        if ((pdpte[i] & 1) != 0 && (pdpte[i] & reserved) != 0)
-            return false;
+    for (unsigned i = 0; i < 4; i++)
         hw_vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
-    }
-    return true;
+}
+
+/* What stands for the host's link pointer in vmcs02: none, or one that the processor refuses as it should. */
+static uint64_t link_pointer(const struct vmcs12 *v)
+{
+    enum { MISALIGNED = 1 };
+    uint64_t link = v->field[FIELD_VMCS_LINK_POINTER];
+    uint32_t revision;
+
+    if (link == NO_VMCS)
+        return NO_VMCS;
+    if ((link & (PAGE_SIZE - 1)) != 0 || link >> physical_bits != 0 || link == v->region)
+        return MISALIGNED;
+    host_frame_read(hpa(link), &revision, sizeof(revision));
+    return revision == VMCS12_REVISION ? NO_VMCS : MISALIGNED;
 }
 
 /* IA32_EFER for an entry that does not load it: LMA follows the control, and with paging LME, too. */
@@ -114,8 +128,7 @@ static void prepare_ept(struct vmcs12 *v)
     }
 }
 
-/* Loads and completes vmcs02; false, with vmcs01 loaded again, if the guest's PDPTEs are bad. */
-static bool load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWITCHED_COUNT])
+static void load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWITCHED_COUNT])
 {
     hw_vmptrld(v->vmcs02);
     if (v->dirty != 0 || !v->host_state_set)
@@ -123,41 +136,36 @@ static bool load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWI
     vmcs12_write_changed(v);
     write_switched(v, switched);
     hw_vmwrite(VMCS_VM_ENTRY_MSR_LOAD_COUNT, v->field[FIELD_VM_ENTRY_MSR_LOAD_COUNT]);
-    if (v->ept02 == NULL &&
-        !load_pdptes(v, hw_vmread(VMCS_GUEST_CR0), hw_vmread(VMCS_GUEST_CR3), hw_vmread(VMCS_GUEST_CR4))) {
-        hw_vmptrld(cpu->vmcs01);
-        return false;
-    }
+    hw_vmwrite(VMCS_VMCS_LINK_POINTER, link_pointer(v));
+    if (v->ept02 == NULL)
+        load_pdptes(v, hw_vmread(VMCS_GUEST_CR0), hw_vmread(VMCS_GUEST_CR3), hw_vmread(VMCS_GUEST_CR4));
     if (v->ept02 != NULL && (v->ept02->stale || v->refill))
         prepare_ept(v);
     if ((secondary_controls(v) & SEC_VPID) == 0 || v->field[FIELD_VPID] >= VPID_UNTAGGED)
         hw_invvpid(HW_INVVPID_SINGLE, VPID_UNTAGGED, 0);
-    return true;
+}
+
+static uint32_t bitmap_controls(const struct vmcs12 *v)
+{
+    return proc_controls(v) & (PROC_MSR_BITMAPS | PROC_IO_BITMAPS);
 }
 
 static void enter(struct cpu *cpu, struct vmcs12 *v)
 {
-    enum { QUALIFICATION_PDPTE = 2 };
     uint64_t switched[SWITCHED_COUNT];
     unsigned bad_msr = 0;
 
-    if (entry_check_link_pointer(v->field) != ENTRY_QUALIFICATION_NONE) {
-        exit_entry_failure(cpu, v, EXIT_ENTRY_GUEST_STATE, ENTRY_QUALIFICATION_LINK_POINTER);
-        return;
-    }
     if (v->field[FIELD_VM_ENTRY_MSR_LOAD_COUNT] != 0)
         bad_msr = copy_entry_list(v);
     if (bad_msr != 0) {
         exit_entry_failure(cpu, v, EXIT_ENTRY_MSR_LOADING, bad_msr);
         return;
     }
-    if ((v->dirty & (DIRTY_BITMAPS | DIRTY_CONTROLS)) != 0 || v->bitmaps_stale)
+    if ((v->dirty & DIRTY_BITMAPS) != 0 || v->bitmaps_stale || bitmap_controls(v) != v->bitmap_controls)
         merge_bitmaps(cpu, v);
+    v->bitmap_controls = bitmap_controls(v);
     read_unloaded(v, switched);
-    if (!load_vmcs02(cpu, v, switched)) {
-        exit_entry_failure(cpu, v, EXIT_ENTRY_GUEST_STATE, QUALIFICATION_PDPTE);
-        return;
-    }
+    load_vmcs02(cpu, v, switched);
     cpu->in_l2 = true;
     cpu->launch = !v->launched02;
     cpu_count_stat(cpu, STAT_vm_entries);

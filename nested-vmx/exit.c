@@ -48,7 +48,7 @@ static _Noreturn void vmx_abort(struct cpu *cpu, uint32_t indicator)
 
 static bool bad_list_msr(uint32_t msr)
 {
-    return (msr >= 0x800 && msr <= 0x8ff) || (msr <= 0xc0001fff && intercepts_msr(msr, true));
+    return (msr >= 0x800 && msr <= 0x8ff) || intercepts_known_msr(msr);
 }
 
 /* The VM-exit MSR-store list, while vmcs02 is loaded. */
@@ -147,15 +147,15 @@ static void load_host_registers(const struct vmcs12 *v, uint64_t guest_cr0)
     hw_vmwrite(VMCS_GUEST_RSP, f[FIELD_HOST_RSP]);
     hw_vmwrite(VMCS_GUEST_RIP, f[FIELD_HOST_RIP]);
     hw_vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
-    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
     hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
 }
 
 /* Puts the host where its VMCS says an exit goes. vmcs01 is loaded. */
-static void load_host_state(struct cpu *cpu, struct vmcs12 *v, uint64_t guest_cr0)
+static void load_host_state(struct cpu *cpu, struct vmcs12 *v, uint64_t guest_cr0, bool nmi_blocked)
 {
     load_host_registers(v, guest_cr0);
+    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, nmi_blocked ? BLOCKING_BY_NMI : 0);
     load_host_segments(v->field);
     if (v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT] != 0)
         load_msrs(cpu, v);
@@ -185,10 +185,20 @@ static void save_switched(struct vmcs12 *v)
                                             (hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST);
 }
 
+/* An NMI blocks further ones in the host until IRET; so does the VM's own blocking where its NMIs are real ones. */
+static bool leaves_nmi_blocked(const struct vmcs12 *v, uint32_t reason)
+{
+    if ((pin_controls(v) & PIN_NMI_EXITING) == 0)
+        return (hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_NMI) != 0;
+    return reason == EXIT_EXCEPTION_OR_NMI &&
+           INTR_TYPE((uint32_t)v->field[FIELD_VM_EXIT_INTERRUPTION_INFO]) == INTR_TYPE_NMI;
+}
+
 /* Gives the host the exit whose information stands in v->field but for reason and qualification. */
 static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
 {
     uint64_t guest_cr0 = hw_vmread(VMCS_GUEST_CR0);
+    bool nmi_blocked = leaves_nmi_blocked(v, reason);
 
     v->launched = true;
     v->field[FIELD_EXIT_REASON] = reason;
@@ -200,7 +210,7 @@ static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uin
     if (vmcs12_shadowing())
         vmcs12_push_shadow(v);
     hw_vmptrld(cpu->vmcs01);
-    load_host_state(cpu, v, guest_cr0);
+    load_host_state(cpu, v, guest_cr0, nmi_blocked);
     cpu_count_stat(cpu, STAT_vm_exits);
 }
 
@@ -221,7 +231,7 @@ void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint
     hw_vmptrld(cpu->vmcs01);
     v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);
     v->switched[SWITCHED_PAT] = hw_vmread(VMCS_GUEST_IA32_PAT);
-    load_host_state(cpu, v, hw_vmread(VMCS_GUEST_CR0));
+    load_host_state(cpu, v, hw_vmread(VMCS_GUEST_CR0), false);
     memset(v->switched, 0xff, sizeof(v->switched));
 }
 
@@ -250,12 +260,8 @@ void nested_deliver_nmi(struct cpu *cpu)
 
 static void nmi_exit(struct cpu *cpu)
 {
-    uint64_t blocked = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
     exit_reinject();
     host_nmi_exit(cpu);
-    if ((pin_controls(cpu->current) & PIN_VIRTUAL_NMIS) != 0)
-        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked);
     cpu_count_stat(cpu, STAT_vm_exits_kept);
 }
 
@@ -371,6 +377,12 @@ void nested_exit(struct cpu *cpu, uint32_t reason)
             nmi_exit(cpu);
         else
             reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION));
+        break;
+    case EXIT_NMI_WINDOW:
+        if ((proc_controls(v) & PROC_NMI_WINDOW_EXITING) != 0)
+            reflect(cpu, reason, 0);
+        else
+            host_nmi_window_exit(cpu);
         break;
     case EXIT_EPT_VIOLATION: ept_violation(cpu); break;
     case EXIT_RDMSR:

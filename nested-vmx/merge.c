@@ -29,6 +29,16 @@ static uint32_t merged_proc(const struct vmcs12 *v)
     return control_value(caps_hw.proc, proc);
 }
 
+/* The layer needs NMI exits; where the host wants none, virtual NMIs keep the VM's blocking as it would be. */
+static uint32_t merged_pin(const struct vmcs12 *v)
+{
+    uint32_t pin = pin_controls(v) | PIN_NMI_EXITING;
+
+    if ((pin_controls(v) & PIN_NMI_EXITING) == 0)
+        pin |= PIN_VIRTUAL_NMIS;
+    return control_value(caps_hw.pin, pin);
+}
+
 static void merge_ept(struct vmcs12 *v)
 {
     uint64_t eptp12 = (secondary_controls(v) & SEC_EPT) != 0 ? v->field[FIELD_EPT_POINTER] : 0;
@@ -50,7 +60,7 @@ static void merge_controls(struct vmcs12 *v)
     uint16_t vpid = (uint16_t)v->field[FIELD_VPID];
     bool tagged = (secondary_controls(v) & SEC_VPID) != 0 && vpid < VPID_UNTAGGED;
 
-    hw_vmwrite(VMCS_PIN_BASED_CONTROLS, control_value(caps_hw.pin, pin_controls(v) | PIN_NMI_EXITING));
+    hw_vmwrite(VMCS_PIN_BASED_CONTROLS, merged_pin(v));
     hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS, merged_proc(v));
     hw_vmwrite(VMCS_SECONDARY_CONTROLS,
                control_value(caps_hw.secondary, secondary_controls(v) | SEC_EPT | SEC_VPID));

@@ -33,6 +33,7 @@ struct vmcs12 {
     volatile bool bitmaps_stale;
     uint32_t dirty;       /* DIRTY_* groups to check and merge before the next entry */
     uint64_t guest_changed; /* bit n: the n-th shadowed read-write field was changed and goes to vmcs02 */
+    uint32_t bitmap_controls; /* which bitmaps the merged copies are made of */
     uint64_t last_use;
 
     hpa_t vmcs02, shadow, msr_bitmap, io_bitmap[2];
