@@ -5,7 +5,7 @@
  *   digest FILE       print the digest of such an image
  *   tsc               print the time stamp counter
  *   layer             ask the layer for its version, on each CPU in turn
- *   exits             print the layer's exit counts by level and reason
+ *   exits WHEN        print the layer's exit counts by level and reason
  *   stats             print the layer's named counters
  *   drain             wait until the console's last character is out
  *   end               drain, then write "Shutdown" to port 8900h
@@ -34,7 +34,7 @@
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: cvprobe fill FILE SEED | digest FILE | tsc | layer | exits | stats | drain | end\n");
+	fprintf(stderr, "usage: cvprobe fill FILE SEED | digest FILE | tsc | layer | exits WHEN | stats | drain | end\n");
 	return 2;
 }
 
@@ -94,7 +94,7 @@ static int command_layer(void)
 	return 0;
 }
 
-static void print_exits_of(unsigned int level)
+static void print_exits_of(unsigned int level, const char *when)
 {
 	for (unsigned int reason = 0; reason < EXIT_REASONS; reason++) {
 		struct hypercall_answer answer = hypercall(HYPERCALL_EXITS, reason, level);
@@ -102,15 +102,15 @@ static void print_exits_of(unsigned int level)
 		if (!answer.present || answer.status != 0)
 			return;
 		if (answer.value != 0)
-			printf("CV-EXITS level=%u reason=%u count=%" PRIu64 "\n", level, reason,
-			       answer.value);
+			printf("CV-EXITS at=%s level=%u reason=%u count=%" PRIu64 "\n", when, level,
+			       reason, answer.value);
 	}
 }
 
-static int command_exits(void)
+static int command_exits(const char *when)
 {
-	print_exits_of(1);
-	print_exits_of(2);
+	print_exits_of(1, when);
+	print_exits_of(2, when);
 	return 0;
 }
 
@@ -145,8 +145,8 @@ int main(int argc, char **argv)
 		return command_digest(argv[2]);
 	if (argc == 2 && !strcmp(command, "layer"))
 		return command_layer();
-	if (argc == 2 && !strcmp(command, "exits"))
-		return command_exits();
+	if (argc == 3 && !strcmp(command, "exits"))
+		return command_exits(argv[2]);
 	if (argc == 2 && !strcmp(command, "stats"))
 		return command_stats();
 	if (argc == 2 && !strcmp(command, "drain"))

@@ -42,7 +42,8 @@ class Results:
     def __init__(self, text):
         self.host, self.kvm, self.tsc = {}, {}, {}
         self.guests, self.tests, self.stages = [], {}, []
-        self.layer_versions, self.exits, self.stats = {}, {1: {}, 2: {}}, {}
+        self.layer_versions, self.stats = {}, {}
+        self.exits, self.boot_exits = {1: {}, 2: {}}, {1: {}, 2: {}}
         self.failures, self.bench, self.cvctl = [], [], {}
         self._section = None
         for line in text.replace("\r", "").split("\n"):
@@ -79,8 +80,9 @@ class Results:
         self.layer_versions[int(values["cpu"])] = values.get("version")
 
     def _exits(self, words):
-        values = {key: int(value) for key, value in _pairs(words).items()}
-        self.exits.setdefault(values["level"], {})[values["reason"]] = values["count"]
+        values = _pairs(words)
+        counts = self.exits if values["at"] == "end" else self.boot_exits
+        counts[int(values["level"])][int(values["reason"])] = int(values["count"])
 
     def _stat(self, words):
         name, value = words[0].split("=")
@@ -168,7 +170,9 @@ def _exit_lines(results):
         total = sum(counts.values())
         if not total:
             continue
-        yield "Exits of the %s into the layer: %d" % (title, total)
+        boot = sum(results.boot_exits[level].values())
+        yield "Exits of the %s into the layer: %d%s" % (
+            title, total, ", %d of them before user land" % boot if boot else "")
         for reason, count in sorted(counts.items(), key=lambda item: -item[1])[:12]:
             yield "    %10d  %s" % (count, EXIT_REASONS.get(reason, "reason %d" % reason))
 
@@ -210,7 +214,7 @@ def as_dictionary(results, elapsed, ticks):
         "ok": not results.failures, "failures": results.failures, "seconds": round(elapsed, 1),
         "ticks": ticks, "host": results.host, "kvm": results.kvm, "tsc": results.tsc,
         "guests": results.guests, "tests": results.tests, "stages": results.stages,
-        "layer_versions": results.layer_versions, "exits": results.exits, "stats": results.stats,
+        "layer_versions": results.layer_versions, "exits": results.exits, "boot_exits": results.boot_exits, "stats": results.stats,
         "bench": results.bench, "cvctl_stats": results.cvctl_stats(),
     }
 
