@@ -174,8 +174,10 @@ static void load_segments(uint16_t code, uint16_t data)
                      "movl %1, %%ds\n\t"
                      "movl %1, %%es\n\t"
                      "movl %1, %%ss\n\t"
+                     "movl %2, %%fs\n\t"
+                     "movl %2, %%gs\n\t"
                      :
-                     : "r"((uint64_t)code), "r"((uint32_t)data)
+                     : "r"((uint64_t)code), "r"((uint32_t)data), "r"(0)
                      : "rax", "memory");
 }
 

@@ -306,18 +306,20 @@ uint64_t vcpu_get(enum vmcs_index field)
 /* An injected NMI leaves NMIs blocked in root mode, too, until an IRET. */
 static void unblock_nmis(void)
 {
-    __asm__ volatile("movq %%rsp, %%rax\n\t"
-                     "pushq %0\n\t"
+    __asm__ volatile("movq %%rsp, %%rdx\n\t"
+                     "movl %%ss, %%eax\n\t"
                      "pushq %%rax\n\t"
+                     "pushq %%rdx\n\t"
                      "pushfq\n\t"
-                     "pushq %1\n\t"
+                     "movl %%cs, %%eax\n\t"
+                     "pushq %%rax\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"
                      "pushq %%rax\n\t"
                      "iretq\n"
                      "1:"
                      :
-                     : "i"(SELECTOR_DATA), "i"(SELECTOR_CODE64)
-                     : "rax", "memory", "cc");
+                     :
+                     : "rax", "rdx", "memory", "cc");
 }
 
 struct entry {

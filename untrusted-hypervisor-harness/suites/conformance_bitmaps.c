@@ -260,6 +260,7 @@ static void masks(unsigned cr, const uint8_t *bits, unsigned count)
         flip_bit(cr, bits[i], false, false);
         flip_bit(cr, bits[i], true, false);
         flip_bit(cr, bits[i], true, true);
+        machine_restore(); /* CR0.CD and CR0.NW survive VM exits */
     }
 }
 

@@ -70,7 +70,7 @@ static const char dirty_64[] =
     "b9 74 01 00 00 b8 99 00 00 00 0f 30 "       /* SYSENTER_CS */
     "b9 77 02 00 00 b8 06 06 06 06 ba 06 06 06 06 0f 30 " /* PAT */
     "b9 80 00 00 c0 0f 32 83 f0 01 0f 30 "       /* EFER.SCE */
-    "b0 03 44 0f 22 c0 "                /* CR8 */
+    "31 c0 b0 03 44 0f 22 c0 "          /* CR8 */
     "fb 90";                            /* IF */
 
 #define NO_SAVE_OR_LOAD (EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
@@ -84,7 +84,7 @@ static const struct entry_case cases[] = {
     { "bases-and-selectors",
       { SET(HOST_FS_SELECTOR, SELECTOR_DATA), SET(HOST_FS_BASE, 0x1000), SET(HOST_GS_BASE, 0x2000) } },
     { "sysenter",
-      { SET(HOST_IA32_SYSENTER_CS, 0x12345678), SET(HOST_IA32_SYSENTER_ESP, 0x1111), SET(HOST_IA32_SYSENTER_EIP, 0x2222) } },
+      { SET(HOST_IA32_SYSENTER_CS, 0x1234), SET(HOST_IA32_SYSENTER_ESP, 0x1111), SET(HOST_IA32_SYSENTER_EIP, 0x2222) } },
     { "pat", { SET(HOST_IA32_PAT, UINT64_C(0x0606060606060606)) } },
     { "pat.not-loaded", { CLEAR_BITS(VM_EXIT_CONTROLS, EXIT_LOAD_PAT) } },
     { "efer.not-loaded", { CLEAR_BITS(VM_EXIT_CONTROLS, EXIT_LOAD_EFER) } },

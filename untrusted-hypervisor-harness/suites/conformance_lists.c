@@ -83,7 +83,7 @@ static void failing_position(void)
         for (unsigned i = 0; i < 4; i++)
             entry[i] = (struct msr_entry){ MSR_KERNEL_GS, 0x1000 + i };
         if (bad < 4)
-            entry[bad].index = 0x12345;
+            entry[bad].index |= BIT64(32);
         cpu_write_msr(MSR_KERNEL_GS, 0xaaaa);
         vcpu_set(&vcpu, FIELD_VM_ENTRY_MSR_LOAD_COUNT, 4);
         print("list.entry.bad-position-%u ", bad);
@@ -98,7 +98,7 @@ static void failing_position(void)
 /* A state error hides a list error; a list error comes after the guest state was loaded. */
 static void order_of_errors(void)
 {
-    list(VMX_PAGE_MSR_ENTRY_LOAD)[0] = (struct msr_entry){ 0x12345, 0 };
+    list(VMX_PAGE_MSR_ENTRY_LOAD)[0] = (struct msr_entry){ MSR_KERNEL_GS | BIT64(32), 0 };
     vcpu_set(&vcpu, FIELD_VM_ENTRY_MSR_LOAD_COUNT, 1);
     vcpu_set(&vcpu, FIELD_GUEST_RFLAGS, 0);
     print("list.entry.with-bad-rflags ");
