@@ -20,7 +20,9 @@ struct suite {
 };
 
 static const struct suite suites[] = {
+    { "guests", suite_guests },
     { "conformance", suite_conformance },
+    { "bench", suite_bench },
 };
 enum { SUITE_COUNT = sizeof(suites) / sizeof(suites[0]) };
 

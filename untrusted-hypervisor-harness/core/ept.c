@@ -5,6 +5,7 @@
 #include "untrusted-hypervisor-harness/core/ept.h"
 #include "untrusted-hypervisor-harness/core/console.h"
 #include "untrusted-hypervisor-harness/core/machine.h"
+#include "untrusted-hypervisor-harness/core/vmx.h"
 
 static uint64_t new_table(struct ept *ept)
 {
@@ -52,4 +53,13 @@ void ept_map_range(struct ept *ept, uint64_t gpa, uint64_t hpa, uint64_t size, e
 {
     for (uint64_t done = 0; done < size; done += ept_level_size(level))
         ept_map(ept, gpa + done, hpa + done, level, flags);
+}
+
+void ept_invalidate(void)
+{
+    uint64_t descriptor[2] = { 0, 0 };
+    struct outcome o = try_invept(2, descriptor);
+
+    if (o.kind != OUTCOME_SUCCEED)
+        harness_abort("INVEPT failed");
 }

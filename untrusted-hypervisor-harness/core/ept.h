@@ -40,6 +40,9 @@ uint64_t *ept_entry(struct ept *ept, uint64_t gpa, enum ept_level level);
 void ept_map(struct ept *ept, uint64_t gpa, uint64_t hpa, enum ept_level level, uint64_t flags);
 void ept_map_range(struct ept *ept, uint64_t gpa, uint64_t hpa, uint64_t size, enum ept_level level, uint64_t flags);
 
+/* INVEPT, all contexts. In VMX operation. */
+void ept_invalidate(void);
+
 uint64_t ept_level_size(enum ept_level level);
 
 static inline uint64_t ept_pointer(const struct ept *ept)

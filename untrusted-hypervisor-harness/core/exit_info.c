@@ -125,6 +125,21 @@ void exit_print(const struct vcpu *v)
     print_guest_state();
 }
 
+void exit_dump(const struct vcpu *v)
+{
+    static const uint8_t shown[] = { FIELD_GUEST_RIP, FIELD_GUEST_RSP, FIELD_GUEST_RFLAGS, FIELD_GUEST_CR0, FIELD_GUEST_CR3,
+                                     FIELD_GUEST_CR4, FIELD_GUEST_INTERRUPTIBILITY, FIELD_GUEST_ACTIVITY_STATE,
+                                     FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS, FIELD_VM_ENTRY_INTERRUPTION_INFO };
+
+    print("# %s", guest_mode_names[v->mode]);
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        if (vmcs_fields[i].home == HOME_EXIT && vcpu_has(i) && vcpu_get(i) != 0)
+            print(" %s=%lx", vmcs_field_names[i], vcpu_get(i));
+    for (unsigned i = 0; i < sizeof(shown); i++)
+        print(" %s=%lx", vmcs_field_names[shown[i]], vcpu_get(shown[i]));
+    print("\n");
+}
+
 /* Bytes of a stack word of an interrupt frame in the mode that the guest is in now. */
 static unsigned frame_word_size(void)
 {

@@ -11,6 +11,9 @@
 /* "exit 48 q=182 gla=.. gpa=.. rip=.. rfl=.."; "entry-exit 33 q=4" for a failed entry. No line end. */
 void exit_print(const struct vcpu *v);
 
+/* Every exit-information field and some guest state, defined or not, as notes. */
+void exit_dump(const struct vcpu *v);
+
 /* The outcome of vcpu_run(), with exit_print() for exits, and "handler=.. frame=.." if a handler of the guest ran. */
 void run_print(const struct vcpu *v, struct outcome o);
 /* The same, and ends the line. */

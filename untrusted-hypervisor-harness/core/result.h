@@ -27,4 +27,12 @@
         print_end_of_result();                                                                                         \
     } while (0)
 
+/* Lines of the suites guests and hostile. */
+void result_pass(const char *suite, const char *name);
+void result_skip(const char *suite, const char *name, const char *missing);
+/* "FAIL suite.name: "; the reason and print_end_of_result() follow. */
+void result_fail_begin(const char *suite, const char *name);
+/* PASS if both are equal, else FAIL with both. */
+void result_expect(const char *suite, const char *name, const char *what, uint64_t seen, uint64_t expected);
+
 #endif

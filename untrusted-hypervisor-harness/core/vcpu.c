@@ -32,6 +32,14 @@ const char *const guest_memory_names[MEMORY_COUNT] = {
     [MEMORY_IDENTITY_1G] = "identity-1g", [MEMORY_OFFSET_4K] = "offset-4k",   [MEMORY_OFFSET_2M] = "offset-2m",
 };
 
+#define VMCS_HIDDEN(encoding, name)
+const char *const vmcs_field_names[VMCS_FIELD_COUNT] = {
+#define VMCS_FIELD(encoding, name, offered, home, group, shadow) [FIELD_##name] = #name,
+#include "nested-vmx/vmcs_fields.def"
+#undef VMCS_FIELD
+};
+#undef VMCS_HIDDEN
+
 bool vcpu_enter(struct vcpu *v, bool resume);
 extern const uint8_t vcpu_exit[];
 
@@ -347,6 +355,12 @@ struct outcome vcpu_run(struct vcpu *v)
     if ((vcpu_get(FIELD_EXIT_REASON) & EXIT_ENTRY_FAILURE) == 0)
         v->launched = v->has_run = true;
     return (struct outcome){ .kind = OUTCOME_EXIT };
+}
+
+void vcpu_enter_again(struct vcpu *v)
+{
+    if (!vcpu_enter(v, true))
+        harness_abort("VMRESUME failed: %lx", vcpu_get(FIELD_VM_INSTRUCTION_ERROR));
 }
 
 /* What VM exits save, or guests of the tests change while they stay in their segments. */

@@ -25,6 +25,8 @@ enum guest_memory {
 };
 extern const char *const guest_memory_names[MEMORY_COUNT];
 
+extern const char *const vmcs_field_names[VMCS_FIELD_COUNT];
+
 enum vcpu_register { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_UNUSED, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R15 = 15,
                      REG_COUNT };
 
@@ -77,6 +79,9 @@ static inline bool vcpu_has(enum vmcs_index field)
 
 /* VMLAUNCH the first time, then VMRESUME. OUTCOME_EXIT: the VMCS tells more. */
 struct outcome vcpu_run(struct vcpu *v);
+
+/* VMRESUME without any provision for failure: for measurements. */
+void vcpu_enter_again(struct vcpu *v);
 
 /* Takes back all changes and what the guest did to its state. */
 void vcpu_revert(struct vcpu *v);

@@ -8,14 +8,6 @@
 #include "untrusted-hypervisor-harness/core/result.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
 
-#define VMCS_HIDDEN(encoding, name)
-const char *const vmcs_field_names[VMCS_FIELD_COUNT] = {
-#define VMCS_FIELD(encoding, name, offered, home, group, shadow) [FIELD_##name] = #name,
-#include "nested-vmx/vmcs_fields.def"
-#undef VMCS_FIELD
-};
-#undef VMCS_HIDDEN
-
 static const struct outcome unsupported_control = { .kind = OUTCOME_FAIL_VALID, .error = VMERR_ENTRY_CONTROLS };
 
 static uint32_t hidden_bits(struct vmx_control_cap hardware, struct vmx_control_cap offer)

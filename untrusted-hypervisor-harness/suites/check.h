@@ -42,8 +42,6 @@ void check_cases(struct vcpu *v, const char *prefix, const struct entry_case *ca
  */
 void check_flips(struct vcpu *v, const char *prefix, enum vmcs_index field, unsigned first, unsigned last);
 
-extern const char *const vmcs_field_names[VMCS_FIELD_COUNT];
-
 /*
  * False if `value` sets a bit of control field `field` that the processor has but the layer never offers. A run under
  * the layer then sees VMfailValid(7); a bare run is told to say so as well, since the case is "a control bit that is

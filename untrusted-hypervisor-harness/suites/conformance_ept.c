@@ -55,20 +55,11 @@ static uint64_t *map_probe(enum ept_level level)
     return ept_entry(&vcpu.ept, PROBE_GPA, level);
 }
 
-static void invalidate(void)
-{
-    uint64_t descriptor[2] = { 0, 0 };
-    struct outcome o = try_invept(2, descriptor);
-
-    if (o.kind != OUTCOME_SUCCEED)
-        harness_abort("INVEPT failed");
-}
-
 static void run_access(const struct access *a)
 {
     vcpu_set_code(&vcpu, a->code);
     fill_probe_memory();
-    invalidate();
+    ept_invalidate();
     run_print(&vcpu, vcpu_run(&vcpu));
     vcpu_revert(&vcpu);
 }
@@ -192,7 +183,7 @@ static void accessed_and_dirty(enum ept_level level, bool on)
     vcpu_set(&vcpu, FIELD_EPT_POINTER, pointer);
     print("ept.%s.ad-%s.read-then-write ", level_names[level], on ? "on" : "off");
     vcpu_set_code(&vcpu, "be 00 00 04 00 8b 06 89 06");
-    invalidate();
+    ept_invalidate();
     run_print(&vcpu, vcpu_run(&vcpu));
     vcpu_revert(&vcpu);
     print_flags(level);

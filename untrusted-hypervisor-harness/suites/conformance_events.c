@@ -122,6 +122,7 @@ static void ept_hole(const char *name, uint64_t page, uint32_t info, bool long_m
     entry = ept_entry(&vcpu.ept, page, EPT_LEVEL_4K);
     saved = *entry;
     *entry = 0;
+    ept_invalidate();
     vcpu_set(&vcpu, FIELD_VM_ENTRY_INTERRUPTION_INFO, info);
     vcpu_set(&vcpu, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, 4);
     vcpu_set(&vcpu, FIELD_VM_ENTRY_INSTRUCTION_LENGTH, 2);

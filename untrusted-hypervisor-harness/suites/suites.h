@@ -8,6 +8,12 @@
 /* Conformance: one line per case, to be compared between a bare run and one under the layer. */
 void suite_conformance(void);
 
+/* Friendly guests: PASS, FAIL, SKIP. */
+void suite_guests(void);
+
+/* Costs of VM exits: BENCHRAW lines. */
+void suite_bench(void);
+
 /* The families of the conformance suite, in the order in which they run. */
 void conformance_capabilities(void);
 void conformance_instructions(void);
