@@ -6,7 +6,8 @@
 #   unit       cmocka tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   fuzz       each libFuzzer target for FUZZ_SECONDS seconds with a fixed seed; fuzz-long for FUZZ_LONG_SECONDS
 #   mutants    breaks each rule of the pure files in turn and expects the unit tests to notice
-#   lint       clang-format, clang-tidy, warnings of both compilers
+#   lint       house rules (tests/lint), clang-format, warnings of both compilers, clang-tidy
+#   format     rewrites the C files as .clang-format says
 #   size       lines that end up in root mode, by folder
 
 BUILD ?= build
@@ -95,5 +96,44 @@ fuzz: $(fuzz_programs)
 
 fuzz-long: $(fuzz_programs)
 	tests/fuzz/run $(FUZZ_LONG_SECONDS) $(fuzz_programs)
+
+# ---- Lints. ----
+
+c_files = $(shell git ls-files '*.c' '*.h')
+layer_c := $(filter-out cloudvisor/asm_offsets.c,$(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c))
+efi_c := $(wildcard cloudvisor/loader/*.c untrusted-hypervisor-harness/*/*.c)
+test_c := $(wildcard tests/unit/*.c tests/unit/fake/*.c tests/fuzz/*.c)
+layer_lint := -std=gnu17 -ffreestanding -I. -Icloudvisor/hw -Ibuild/layer
+efi_lint := -std=c17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI -I. -Iuntrusted-hypervisor-harness \
+	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+test_lint := -std=c17 -D_GNU_SOURCE $(unit_includes) -Itests/fuzz
+tidy = printf '%s\n' $(1) | nice xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(2) 2>/dev/null' tidy
+
+.PHONY: lint lint-rules lint-format lint-warnings lint-tidy format size
+lint: lint-rules lint-format lint-warnings lint-tidy
+
+lint-rules:
+	tests/lint
+
+lint-format:
+	@clang-format --dry-run -Werror $(c_files) 2>build/lint-format.log || \
+	{ sed -n 's/^\([^:]*\):.*clang-format-violations.*/\1: not formatted, see make format/p' build/lint-format.log | sort -u; \
+	  exit 1; }
+
+lint-warnings:
+	clang -fsyntax-only $(unit_warnings) $(layer_lint) $(layer_c)
+	gcc -fsyntax-only $(unit_warnings) $(layer_lint) $(layer_c)
+	gcc -fsyntax-only $(unit_warnings) $(test_lint) $(test_c)
+
+lint-tidy:
+	$(call tidy,$(layer_c),$(layer_lint))
+	$(call tidy,$(efi_c),$(efi_lint))
+	$(call tidy,$(test_c),$(test_lint))
+
+format:
+	clang-format -i $(c_files)
+
+size:
+	@tests/size
 
 -include $(shell find $(unit_dir) $(fuzz_dir) -name '*.d' 2>/dev/null)

@@ -286,6 +286,8 @@ static void fields_exist_with_one_of_two_controls(void **state)
     assert_true(vmx_caps_offers(&caps, OFFER_PAT));
     assert_true(vmx_caps_offers(&caps, OFFER_EFER));
     assert_true(vmx_caps_offers(&caps, OFFER_CR3_TARGETS));
+    caps.misc ^= UINT64_C(5) << 16; /* 1 instead of 4 */
+    assert_true(vmx_caps_offers(&caps, OFFER_CR3_TARGETS));
     caps.misc &= ~(UINT64_C(0x1ff) << 16);
     assert_false(vmx_caps_offers(&caps, OFFER_CR3_TARGETS));
 }

@@ -179,6 +179,21 @@ static void takes_only_listed_opcodes(void **state)
         }
 }
 
+/* C6 and C7 are MOV as /0 only; REX.R is no part of that number. */
+static void takes_only_mov_of_group_11(void **state)
+{
+    (void)state;
+    for (unsigned reg = 0; reg < 8; reg++)
+        for (unsigned opcode = 0xc6; opcode <= 0xc7; opcode++)
+            for (unsigned rex = 0x40; rex <= 0x44; rex += 4) {
+                uint8_t bytes[INSTRUCTION_MAX] = { (uint8_t)rex, (uint8_t)opcode, (uint8_t)(reg << 3) };
+                struct decoded d;
+
+                assert_int_equal(decode_exactly(bytes, sizeof(bytes), 64, &d),
+                                 reg == 0 ? DECODE_OK : DECODE_UNSUPPORTED);
+            }
+}
+
 static void stores_write_the_low_bytes(void **state)
 {
     const uint64_t reg = UINT64_C(0x8877665544332211);
@@ -263,6 +278,7 @@ int main(void)
     for (size_t i = 0; i < COUNT_OF(refused); i++)
         group_add(&g, refuses, &refused[i], "%u-bit refuses %s", refused[i].mode, refused[i].name);
     group_add(&g, takes_only_listed_opcodes, NULL, "takes only listed opcodes");
+    group_add(&g, takes_only_mov_of_group_11, NULL, "takes only MOV of group 11");
     group_add(&g, stores_write_the_low_bytes, NULL, "stores write the low bytes");
     group_add(&g, loads_merge_or_extend, NULL, "loads merge or extend");
     group_add(&g, loads_ignore_higher_bytes, NULL, "loads ignore higher bytes");

@@ -83,6 +83,11 @@ static void hypervisor_32bit(struct entry *e)
     entry_baseline_32bit(e);
 }
 
+static void secondary_must_be_1(struct entry *e)
+{
+    e->offer.secondary.must_be_1 = SEC_EPT;
+}
+
 static void cet_supported(struct entry *e)
 {
     e->offer.cr4_fixed1 |= BIT64(23);
@@ -109,6 +114,11 @@ static const struct entry_case cases[] = {
       NULL,
       { SET(PROCESSOR_BASED_CONTROLS, BASE_PROC & ~PROC_SECONDARY_CONTROLS), SET(SECONDARY_CONTROLS, UINT32_MAX),
         SET(VPID, 0), SET(EPT_POINTER, UINT64_MAX), SET(TSC_MULTIPLIER, 0) } },
+    { "a secondary control that must be 1, not activated",
+      OK,
+      secondary_must_be_1,
+      { SET(PROCESSOR_BASED_CONTROLS, BASE_PROC & ~PROC_SECONDARY_CONTROLS), SET(SECONDARY_CONTROLS, 0) } },
+    { "a secondary control that must be 1", CTRL, secondary_must_be_1, { SET(SECONDARY_CONTROLS, SEC_VPID) } },
     { "4 CR3 targets", OK, NULL, { SET(CR3_TARGET_COUNT, 4) } },
     { "5 CR3 targets", CTRL, NULL, { SET(CR3_TARGET_COUNT, 5) } },
     { "2^32-1 CR3 targets", CTRL, NULL, { SET(CR3_TARGET_COUNT, UINT32_MAX) } },
@@ -138,6 +148,10 @@ static const struct entry_case cases[] = {
       OK,
       NULL,
       { SET(PROCESSOR_BASED_CONTROLS, BASE_PROC & ~PROC_MSR_BITMAPS), SET(MSR_BITMAP, UINT64_MAX) } },
+    { "MSR bitmap misaligned, I/O bitmaps unused",
+      CTRL,
+      NULL,
+      { SET(PROCESSOR_BASED_CONTROLS, BASE_PROC & ~PROC_IO_BITMAPS), SET(MSR_BITMAP, 0x4010) } },
     { "virtual NMIs without NMI exiting",
       CTRL,
       NULL,
@@ -238,6 +252,10 @@ static const struct entry_case cases[] = {
       width_36,
       { SET(VM_EXIT_MSR_LOAD_COUNT, UINT32_MAX), SET(VM_EXIT_MSR_LOAD_ADDR, 0) } },
     { "list at address 0", OK, NULL, { SET(VM_EXIT_MSR_STORE_ADDR, 0) } },
+    { "entry load list misaligned, the others empty",
+      CTRL,
+      NULL,
+      { SET(VM_EXIT_MSR_STORE_COUNT, 0), SET(VM_EXIT_MSR_LOAD_COUNT, 0), SET(VM_ENTRY_MSR_LOAD_ADDR, 0x7008) } },
     { "empty exit store list", OK, NULL, { SET(VM_EXIT_MSR_STORE_COUNT, 0), SET(VM_EXIT_MSR_STORE_ADDR, UINT64_MAX) } },
     { "empty exit load list", OK, NULL, { SET(VM_EXIT_MSR_LOAD_COUNT, 0), SET(VM_EXIT_MSR_LOAD_ADDR, UINT64_MAX) } },
     { "empty entry load list", OK, NULL, { SET(VM_ENTRY_MSR_LOAD_COUNT, 0), SET(VM_ENTRY_MSR_LOAD_ADDR, UINT64_MAX) } },

@@ -28,6 +28,7 @@ static int start(void **state)
 {
     (void)state;
     new_tree(256);
+    fake_forbid(hpa(0)); /* an absent entry must not be followed */
     return 0;
 }
 
@@ -152,12 +153,20 @@ static void clearing_leaves_the_root(void **state)
     ept_reap();
     assert_int_equal(table_count(), 1);
     assert_int_equal(fake_pool_used(), 1);
+    for (uint64_t i = 0; i < 4096; i += 8)
+        assert_int_equal(phys_read64(hpa(tree.root.raw + i)), 0);
 }
 
 /* With every number of free pages up to what is needed: a failed call changes no mapping, and a later one works. */
 static void an_empty_pool_changes_nothing(void **state)
 {
+    uint64_t tables;
+
     (void)state;
+    fake_layer_start(UINT64_C(1) << 30, 0);
+    tables = ept_table_count();
+    assert_false(ept_create(&tree));
+    assert_int_equal(ept_table_count(), tables);
     for (size_t pages = 1; pages < 6; pages++) {
         new_tree(pages);
         bool large = ept_map(&tree, 0, LEVEL_1G, EPT_RWX);

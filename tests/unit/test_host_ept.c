@@ -229,6 +229,22 @@ static void decoys_read_as_all_ones(void **state)
     check_tree(true);
 }
 
+static void several_decoys_at_a_time(void **state)
+{
+    unsigned level;
+
+    (void)state;
+    host_ept_remove_decoys();
+    assert_true(host_ept_map_decoy(hpa(FAKE_POOL_BASE), false));
+    assert_true(host_ept_map_decoy(hpa(FAKE_POOL_BASE + 4096), false));
+    assert_int_not_equal(mapping(FAKE_POOL_BASE, &level), 0);
+    assert_int_not_equal(mapping(FAKE_POOL_BASE + 4096, &level), 0);
+    assert_int_equal(mapping(FAKE_POOL_BASE, &level) & EPT_WRITE, 0);
+    host_ept_remove_decoys();
+    assert_int_equal(mapping(FAKE_POOL_BASE, &level), 0);
+    assert_int_equal(mapping(FAKE_POOL_BASE + 4096, &level), 0);
+}
+
 /* More decoys than are remembered: none is left behind. */
 static void many_decoys_are_all_removed(void **state)
 {
@@ -268,6 +284,8 @@ static void an_empty_pool_is_reported(void **state)
     bool full = false;
 
     (void)state;
+    fake_layer_start(RAM_BYTES, 0);
+    assert_false(host_ept_init(&m, PHYSICAL_BITS, true, true));
     fake_layer_start(RAM_BYTES, 1);
     assert_false(host_ept_init(&m, PHYSICAL_BITS, true, true));
     start_with(6, true, true);
@@ -350,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_watch_lasts_until_a_write, start, stop),
         cmocka_unit_test_setup_teardown(what_cannot_be_watched, start, stop),
         cmocka_unit_test_setup_teardown(decoys_read_as_all_ones, start, stop),
+        cmocka_unit_test_setup_teardown(several_decoys_at_a_time, start, stop),
         cmocka_unit_test_setup_teardown(many_decoys_are_all_removed, start, stop),
         cmocka_unit_test_setup_teardown(new_mtrrs_take_effect_after_a_rebuild, start, stop),
         cmocka_unit_test_setup_teardown(an_empty_pool_is_reported, start, stop),

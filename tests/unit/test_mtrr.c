@@ -207,6 +207,9 @@ static void registers_exist_as_announced(void **state)
     assert_ptr_equal(mtrr_register(&m, 0xfe), &m.cap);
     assert_ptr_equal(mtrr_register(&m, 0x2ff), &m.default_type);
     assert_ptr_equal(mtrr_register(&m, 0x200), &m.base[0]);
+    assert_ptr_equal(mtrr_register(&m, 0x201), &m.mask[0]);
+    assert_ptr_equal(mtrr_register(&m, 0x202), &m.base[1]);
+    assert_ptr_equal(mtrr_register(&m, 0x20e), &m.base[7]);
     assert_ptr_equal(mtrr_register(&m, 0x20f), &m.mask[7]);
     assert_null(mtrr_register(&m, 0x210));
     assert_ptr_equal(mtrr_register(&m, 0x250), &m.fixed[0]);
@@ -244,10 +247,14 @@ static void writes_are_checked(void **state)
     }
 }
 
+static uint64_t pretended_cap;
+
 static uint64_t pretend_msr(uint32_t msr)
 {
     if (msr == 0xfe)
-        return 0x502;
+        return pretended_cap;
+    if (msr >= 0x250 && msr <= 0x26f && (pretended_cap & 0x100) == 0)
+        fail_msg("fixed MTRR %#x does not exist", msr);
     if (msr > 0x203 && msr < 0x250)
         fail_msg("MSR %#x does not exist", msr);
     return msr;
@@ -258,14 +265,22 @@ static void reads_all_registers(void **state)
     struct mtrrs m;
 
     (void)state;
+    pretended_cap = 0x502;
     mtrr_read(&m, PHYSICAL_BITS, pretend_msr);
     assert_int_equal(m.cap, 0x502);
+    assert_int_equal(m.base[0], 0x200);
+    assert_int_equal(m.mask[0], 0x201);
+    assert_int_equal(m.fixed[0], 0x250);
+    assert_int_equal(m.fixed[10], 0x26f);
     assert_int_equal(m.default_type, 0x2ff);
     assert_int_equal(m.address_mask, ADDRESS_MASK);
     assert_int_equal(m.base[1], 0x202);
     assert_int_equal(m.mask[1], 0x203);
     assert_int_equal(m.base[2], 0);
     assert_int_equal(m.fixed[3], 0x268);
+    pretended_cap = 0x402;
+    mtrr_read(&m, PHYSICAL_BITS, pretend_msr);
+    assert_int_equal(m.fixed[0], 0);
 }
 
 int main(void)
