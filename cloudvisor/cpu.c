@@ -10,6 +10,7 @@
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/log.h"
 #include "cloudvisor/pool.h"
+#include "cloudvisor/power.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/ept02.h"
 #include "ept-guard/frames.h"
@@ -98,6 +99,7 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
         return DEMOTE_NO_MEMORY;
     cpu_init_idt();
     apic_init(trap);
+    power_init();
     cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, INIT and SIPI by %s", boot->region_base,
            boot->region_size >> 20, boot->cpu_count, trap ? "trapped ICR writes" : "VM exits");
     return DEMOTE_OK;

@@ -12,6 +12,7 @@
 #include "cloudvisor/hypercall.h"
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/log.h"
+#include "cloudvisor/power.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/ept.h"
 #include "ept-guard/host_ept.h"
@@ -216,12 +217,11 @@ bool host_io_access(struct cpu *cpu, uint64_t qualification)
     if (IO_IN(qualification)) {
         uint64_t old = last_byte == 3 ? 0 : cpu->gpr[RAX] & ~mask;
 
-        cpu->gpr[RAX] = old | port_in(port, last_byte);
+        cpu->gpr[RAX] = old | power_host_in(port, port_in(port, last_byte));
         return true;
     }
-    if ((port == 0x64 && (cpu->gpr[RAX] & 0xff) == 0xfe) || (port == 0xcf9 && (cpu->gpr[RAX] & 4) != 0))
-        cv_log(LOG_INFO, "the host resets the machine through port %x", port);
-    port_out(port, last_byte, (uint32_t)cpu->gpr[RAX]);
+    if (power_host_out(port, last_byte + 1, (uint32_t)(cpu->gpr[RAX] & mask)))
+        port_out(port, last_byte, (uint32_t)cpu->gpr[RAX]);
     return true;
 }
 

@@ -73,8 +73,6 @@ bool intercepts_init(bool trap_icr)
     }
     if (trap_icr)
         set_msr(MSR_X2APIC_ICR, true);
-    intercepts_add_port(0x64);  /* keyboard controller: command FEh resets */
-    intercepts_add_port(0xcf9); /* chipset reset control */
     return true;
 }
 

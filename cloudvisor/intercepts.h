@@ -16,7 +16,7 @@ bool intercepts_msr(uint32_t msr, bool write);
 bool intercepts_known_msr(uint32_t msr);
 bool intercepts_port(uint16_t port, unsigned bytes);
 
-/* Adds the ACPI power-management control port, through which the host would go to sleep. */
+/* Adds a port, also later on: the bitmap is the one that the processor reads for the host. */
 void intercepts_add_port(uint16_t port);
 
 /* The byte of an MSR bitmap that holds the bit of `msr`; false for MSRs that have none and always exit. */

@@ -6,17 +6,22 @@
 
 void *memset(void *to, int value, size_t n)
 {
+    uint64_t word = (uint8_t)value * UINT64_C(0x0101010101010101);
+    size_t words = n / 8, bytes = n % 8;
     void *start = to;
 
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory");
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(word) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(word) : "memory");
     return start;
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
+    size_t words = n / 8, bytes = n % 8;
     void *start = to;
 
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
     return start;
 }
 

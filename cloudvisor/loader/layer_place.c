@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Places the layer: region = image, boot_info, page tables, then memory free for the layer, all zeroed before use.
+ * Places the layer: region = image, boot_info, page tables, all zeroed before use, then memory free for the layer,
+ * which zeroes it as it hands it out.
  * Invariants: the region is EfiReservedMemoryType, so no later stage uses it; boot_info describes what is there.
  */
 #include "cloudvisor/loader/layer_place.h"
@@ -52,7 +53,7 @@ static bool load_image(struct layer_region *region)
         console_line("CloudVisor: the layer's image is not usable: %s; build and install cloudvisor.efi again", fault);
         return false;
     }
-    firmware_boot->SetMem(region->memory, region->size, 0);
+    firmware_boot->SetMem(region->memory, round_up(header->memory_end, PAGE_SIZE), 0);
     firmware_boot->CopyMem(region->memory, (void *)layer_bin_start, header->file_size);
     firmware_make_executable(region->base, header->text_end);
     region->used = round_up(header->memory_end, PAGE_SIZE);
@@ -66,6 +67,7 @@ static bool add_boot_info(struct layer *layer)
     if (region->used + round_up(sizeof(*layer->info), PAGE_SIZE) > region->size)
         return false;
     layer->info = (void *)(region->memory + region->used);
+    firmware_boot->SetMem(layer->info, sizeof(*layer->info), 0);
     layer->entry = (layer_entry_fn)(uintptr_t)(region->base + image_header()->entry_offset);
     region->used += round_up(sizeof(*layer->info), PAGE_SIZE);
     return true;

@@ -137,7 +137,7 @@ uint64_t memory_map_end(const struct memory_map *map)
 
 uint64_t layer_region_size(uint64_t ram_bytes)
 {
-    uint64_t bytes = MIB(8) + ram_bytes / 1000 * 6 + ram_bytes / 128;
+    uint64_t bytes = MIB(6) + ram_bytes / 1000 * 6 + ram_bytes / 128;
 
     return (bytes + LAYER_REGION_ALIGN - 1) & ~(LAYER_REGION_ALIGN - 1);
 }

@@ -222,8 +222,8 @@ static void test_map_empty_and_short_descriptors(void **state)
 static void test_region_size(void **state)
 {
     (void)state;
-    assert_int_equal(layer_region_size(0), MIB(8));
-    assert_int_equal(layer_region_size(GIB(1)), MIB(24));
+    assert_int_equal(layer_region_size(0), MIB(6));
+    assert_int_equal(layer_region_size(GIB(1)), MIB(22));
     assert_int_equal(layer_region_size(GIB(64)), MIB(914));
 }
 
