@@ -10,6 +10,8 @@
 #include "untrusted-hypervisor-harness/core/console.h"
 #include "untrusted-hypervisor-harness/core/machine.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
+#include "untrusted-hypervisor-harness/core/processors.h"
+#include "untrusted-hypervisor-harness/suites/hostile.h"
 #include "untrusted-hypervisor-harness/suites/suites.h"
 
 enum { OPTIONS_MAX = 256 };
@@ -22,6 +24,7 @@ struct suite {
 static const struct suite suites[] = {
     { "guests", suite_guests },
     { "conformance", suite_conformance },
+    { "hostile", suite_hostile },
     { "bench", suite_bench },
 };
 enum { SUITE_COUNT = sizeof(suites) / sizeof(suites[0]) };
@@ -92,6 +95,43 @@ static void read_options(EFI_HANDLE handle, EFI_BOOT_SERVICES *bs)
     read_options_file(bs, image->DeviceHandle);
 }
 
+static bool suite_wanted(const char *suite)
+{
+    return begins_with(suite_option(), "all") || begins_with(suite_option(), suite);
+}
+
+static bool reads_all_ones(uint64_t page)
+{
+    const volatile uint64_t *word = physical_pointer(page);
+
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*word); i++)
+        if (word[i] != UINT64_MAX)
+            return false;
+    return true;
+}
+
+/* The largest reserved range whose first and last pages read all-ones. */
+static void find_layer_memory(EFI_BOOT_SERVICES *bs)
+{
+    static uint8_t map[32768];
+    UINTN size = sizeof(map), key, entry_size;
+    UINT32 version;
+
+    if (bs->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)map, &key, &entry_size, &version) != EFI_SUCCESS)
+        return;
+    for (UINTN at = 0; at + entry_size <= size; at += entry_size) {
+        const EFI_MEMORY_DESCRIPTOR *d = (const EFI_MEMORY_DESCRIPTOR *)&map[at];
+        uint64_t bytes = d->NumberOfPages * PAGE_SIZE;
+
+        if (d->Type != EfiReservedMemoryType || bytes <= hostile_layer_size)
+            continue;
+        if (!reads_all_ones(d->PhysicalStart) || !reads_all_ones(d->PhysicalStart + bytes - PAGE_SIZE))
+            continue;
+        hostile_layer_memory = d->PhysicalStart;
+        hostile_layer_size = bytes;
+    }
+}
+
 static void run_suites(void *unused)
 {
     (void)unused;
@@ -102,7 +142,7 @@ static void run_suites(void *unused)
     }
     note("%s", vmx_under_layer ? "under the layer" : "bare processor");
     for (unsigned i = 0; i < SUITE_COUNT; i++)
-        if (begins_with(suite_option(), "all") || begins_with(suite_option(), suites[i].name))
+        if (suite_wanted(suites[i].name))
             suites[i].run();
 }
 
@@ -117,6 +157,9 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
     if (bs->AllocatePages(AllocateAddress, EfiBootServicesData, ARENA_SIZE / PAGE_SIZE, &arena) != EFI_SUCCESS)
         harness_abort("the memory at %lx is not free", ARENA_BASE);
     machine_build();
+    find_layer_memory(bs);
+    if (suite_wanted("hostile"))
+        processors_start(bs);
     machine_run(0, run_suites, NULL);
     console_end();
 }

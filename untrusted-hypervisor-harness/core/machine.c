@@ -280,20 +280,18 @@ bool try_run(struct trap *trap, void (*body)(void *), void *argument)
     return try_begin(cpu, body, argument);
 }
 
-unsigned traps_interrupt_count(uint8_t *last_vector)
+bool traps_interrupt_arrived(uint8_t vector)
 {
-    struct cpu *cpu = this_cpu();
-    unsigned count = cpu->interrupt_count;
+    uint64_t *word = &this_cpu()->arrived[vector / 64], bit = UINT64_C(1) << vector % 64;
+    bool arrived = (*word & bit) != 0;
 
-    *last_vector = cpu->last_interrupt;
-    cpu->interrupt_count = 0;
-    return count;
+    *word &= ~bit;
+    return arrived;
 }
 
 static void accept_interrupt(struct cpu *cpu, uint64_t vector)
 {
-    cpu->interrupt_count++;
-    cpu->last_interrupt = (uint8_t)vector;
+    cpu->arrived[vector / 64] |= UINT64_C(1) << vector % 64;
     *(volatile uint32_t *)physical_pointer(APIC_EOI) = 0;
 }
 

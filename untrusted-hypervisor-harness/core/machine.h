@@ -76,8 +76,7 @@ struct cpu {
     uint64_t index;
     uint64_t try_rsp; /* 0 outside try_run() */
     struct trap *try_trap;
-    unsigned interrupt_count;
-    uint8_t last_interrupt;
+    uint64_t arrived[4]; /* by vector, see traps_interrupt_arrived() */
     uint64_t gdt[16];
     struct tss tss;
 };

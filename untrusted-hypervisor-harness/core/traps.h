@@ -19,8 +19,8 @@ struct trap {
 /* Calls body(argument). True if it ran to its end; false if it raised an exception, described in `trap`. */
 bool try_run(struct trap *trap, void (*body)(void *), void *argument);
 
-/* Vectors from 20h that were delivered to the harness since the last call, and the last of them. */
-unsigned traps_interrupt_count(uint8_t *last_vector);
+/* True if an interrupt with this vector (20h or more) was delivered to the harness since the last such question. */
+bool traps_interrupt_arrived(uint8_t vector);
 
 /* Addresses of the 256 entry stubs, for the IDT. */
 extern const uint8_t trap_stubs[];

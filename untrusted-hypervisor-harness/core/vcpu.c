@@ -236,7 +236,7 @@ static void write_base(struct vcpu *v)
             vmx_write(vmcs_fields[i].encoding, v->field[i]);
 }
 
-static void init_at(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind, uint64_t memory)
+void vcpu_init_at(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind, uint64_t memory)
 {
     fill_bytes(v, 0, sizeof(*v));
     v->region = region;
@@ -258,7 +258,7 @@ static void init_at(struct vcpu *v, uint64_t region, enum guest_mode mode, enum 
 
 void vcpu_init(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind)
 {
-    init_at(v, region, mode, kind, ARENA(ARENA_GUEST));
+    vcpu_init_at(v, region, mode, kind, ARENA(ARENA_GUEST));
 }
 
 static unsigned hex_digit(char c)
@@ -397,7 +397,7 @@ static void forget_virtual_nmi_blocking(uint64_t region)
 {
     static struct vcpu cleaner;
 
-    init_at(&cleaner, vmx_page(VMX_PAGE_VMCS_THIRD), MODE_LONG, MEMORY_DIRECT, ARENA(ARENA_GUEST_ALT));
+    vcpu_init_at(&cleaner, vmx_page(VMX_PAGE_VMCS_THIRD), MODE_LONG, MEMORY_DIRECT, ARENA(ARENA_GUEST_ALT));
     vcpu_set_base(&cleaner, FIELD_PIN_BASED_CONTROLS,
                   cleaner.field[FIELD_PIN_BASED_CONTROLS] | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
     /* mov rax, rsp; push 10h; push rax; pushf; push 8; lea rax, [rip + 3]; push rax; iretq */

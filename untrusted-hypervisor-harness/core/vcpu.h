@@ -60,6 +60,9 @@ bool vcpu_supported(enum guest_mode mode, enum guest_memory kind);
  */
 void vcpu_init(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind);
 
+/* The same with the guest's RAM at `memory`, for a second guest that runs at the same time. */
+void vcpu_init_at(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind, uint64_t memory);
+
 /* Bytes from text like "0f a2 f4"; returns where they end. */
 uint8_t *assemble(uint8_t *to, const char *hex);
 

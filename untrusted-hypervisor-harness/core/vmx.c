@@ -274,6 +274,7 @@ void vmx_enable(void)
 {
     uint64_t region = vmx_page(VMX_PAGE_VMXON) + this_cpu()->index * PAGE_SIZE;
 
+    unlock_vmx(); /* the MSR is each CPU's own */
     cpu_write_cr4(cpu_read_cr4() | CR4_VMXE);
     vmx_format_region(region);
     must_succeed(try_vmxon(&region), "VMXON", region);

@@ -11,6 +11,9 @@ void suite_conformance(void);
 /* Friendly guests: PASS, FAIL, SKIP. */
 void suite_guests(void);
 
+/* Attacks on the layer: PASS, FAIL, SKIP. */
+void suite_hostile(void);
+
 /* Costs of VM exits: BENCHRAW lines. */
 void suite_bench(void);
 
