@@ -224,7 +224,7 @@ static void test_region_size(void **state)
     (void)state;
     assert_int_equal(layer_region_size(0), MIB(6));
     assert_int_equal(layer_region_size(GIB(1)), MIB(22));
-    assert_int_equal(layer_region_size(GIB(64)), MIB(914));
+    assert_int_equal(layer_region_size(GIB(64)), MIB(912));
 }
 
 static void test_region_place(void **state)
