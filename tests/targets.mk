@@ -12,7 +12,7 @@ TB_PYTHON := /usr/bin/python3 -B
 .PHONY: packages testbed testbed-bochs image run shell kvm-test bench
 .DELETE_ON_ERROR:
 
-packages:
+packages: ## install the Debian packages that are missing
 	@tests/install-packages
 
 testbed-bochs: $(TB)/preload.so
@@ -74,18 +74,18 @@ TB_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(GUEST_KERNEL),--guest-k
 	$(if $(CONF),$(foreach setting,$(CONF),--conf '$(setting)')) $(if $(APPEND),--append '$(APPEND)') \
 	$(if $(HARDENED),--hardened) $(if $(JSON),--json) $(if $(VERBOSE),--verbose)
 
-run: packages
+run: packages ## boot a machine under the layer and run KVM guests in it
 	@tests/run $(TB_OPTIONS) $(RUN_OPTIONS)
 
-shell: packages
+shell: packages ## the same with a shell on the host's console
 	@tests/run --shell $(TB_OPTIONS) $(RUN_OPTIONS)
 
-image: packages
+image: packages ## write the disk image only
 	@tests/run --image-only $(TB_OPTIONS) $(RUN_OPTIONS)
 
 # One short boot with stock KVM: part of make test.
-kvm-test: packages
+kvm-test: packages ## one short boot of stock KVM under the layer
 	@tests/run --name kvm-test --guests microvm1 --tests none $(TB_OPTIONS) $(RUN_OPTIONS)
 
-bench: packages
+bench: packages ## measure: ticks, layer entries, ratios; results in build/bench
 	@tests/bench/run $(BENCH_OPTIONS)
