@@ -88,6 +88,7 @@ static void build_ept(struct vcpu *v)
     case MEMORY_IDENTITY_1G: ept_map(&v->ept, 0, 0, EPT_LEVEL_1G, flags); break;
     default: break;
     }
+    ept_invalidate(); /* the pages held another EPT before */
 }
 
 /* --- the base --- */
