@@ -3,17 +3,25 @@
  * Loaded into Bochs with LD_PRELOAD. Bochs seeds RDRAND from the clock: without
  * that, equal inputs give equal runs, to the tick. Its display server listens
  * on a fixed range of ports on every interface and two emulators that start
- * together collide: it gets a free port on the loopback interface instead.
+ * together collide: it gets a free port on the loopback interface instead. And
+ * it ends with the program that started it, however that one ends.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #define DISPLAY_PORT_FIRST 5900
 #define DISPLAY_PORT_LAST 5949
+
+__attribute__((constructor)) static void die_with_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 void srand(unsigned int seed)
 {

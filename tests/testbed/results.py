@@ -185,10 +185,15 @@ def _layer_lines(results):
         yield "CPUs demoted: none (bare run)"
     used = [text for key, text in EPT_FEATURES.items() if results.kvm.get(key) in ("Y", "1")]
     yield "VMX features KVM uses: " + (", ".join(used) or "none")
+    if "vmcs_shadowing" in results.stats:
+        yield "VMX instructions of the host: served by %s" % (
+            "VMCS shadowing" if results.stats["vmcs_shadowing"] else "emulation (no VMCS shadowing)")
     yield from _exit_lines(results)
+    if results.stats:
+        yield "Counters of the layer (those not zero):"
     for name, value in results.stats.items():
         if value:
-            yield "    %14d  %s" % (value, name)
+            yield "    %12d  %s" % (value, name)
 
 
 def summary(results, elapsed, ticks, folder):

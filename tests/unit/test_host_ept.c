@@ -210,6 +210,9 @@ static void decoys_read_as_all_ones(void **state)
     uint64_t leaf;
 
     (void)state;
+    assert_true(host_ept_map_decoy(hpa(page), false));
+    host_ept_remove_decoys();
+    assert_int_equal(mapping(page, &level), 0);
     assert_true(host_ept_map_decoy(hpa(page + 16), false));
     leaf = mapping(page, &level);
     assert_int_equal(level, LEVEL_4K);
