@@ -158,15 +158,15 @@ enum {
     MSR_DEBUGCTL = 0x1d9,
     MSR_PAT = 0x277,
 };
-#define MSR_EFER         0xc0000080u
-#define MSR_STAR         0xc0000081u
-#define MSR_LSTAR        0xc0000082u
-#define MSR_CSTAR        0xc0000083u
-#define MSR_FMASK        0xc0000084u
-#define MSR_FS_BASE      0xc0000100u
-#define MSR_GS_BASE      0xc0000101u
-#define MSR_KERNEL_GS    0xc0000102u
-#define MSR_TSC_AUX      0xc0000103u
+#define MSR_EFER      0xc0000080u
+#define MSR_STAR      0xc0000081u
+#define MSR_LSTAR     0xc0000082u
+#define MSR_CSTAR     0xc0000083u
+#define MSR_FMASK     0xc0000084u
+#define MSR_FS_BASE   0xc0000100u
+#define MSR_GS_BASE   0xc0000101u
+#define MSR_KERNEL_GS 0xc0000102u
+#define MSR_TSC_AUX   0xc0000103u
 
 #define CR0_PE UINT64_C(0x00000001)
 #define CR0_MP UINT64_C(0x00000002)
@@ -200,17 +200,17 @@ enum {
 #define EFER_LMA UINT64_C(0x400)
 #define EFER_NXE UINT64_C(0x800)
 
-#define RFLAGS_CF UINT64_C(0x0001)
-#define RFLAGS_1  UINT64_C(0x0002)
-#define RFLAGS_PF UINT64_C(0x0004)
-#define RFLAGS_AF UINT64_C(0x0010)
-#define RFLAGS_ZF UINT64_C(0x0040)
-#define RFLAGS_SF UINT64_C(0x0080)
-#define RFLAGS_TF UINT64_C(0x0100)
-#define RFLAGS_IF UINT64_C(0x0200)
-#define RFLAGS_OF UINT64_C(0x0800)
-#define RFLAGS_RF UINT64_C(0x10000)
-#define RFLAGS_VM UINT64_C(0x20000)
+#define RFLAGS_CF         UINT64_C(0x0001)
+#define RFLAGS_1          UINT64_C(0x0002)
+#define RFLAGS_PF         UINT64_C(0x0004)
+#define RFLAGS_AF         UINT64_C(0x0010)
+#define RFLAGS_ZF         UINT64_C(0x0040)
+#define RFLAGS_SF         UINT64_C(0x0080)
+#define RFLAGS_TF         UINT64_C(0x0100)
+#define RFLAGS_IF         UINT64_C(0x0200)
+#define RFLAGS_OF         UINT64_C(0x0800)
+#define RFLAGS_RF         UINT64_C(0x10000)
+#define RFLAGS_VM         UINT64_C(0x20000)
 #define RFLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 #endif

@@ -10,20 +10,20 @@
 
 enum ept_level { EPT_LEVEL_4K = 1, EPT_LEVEL_2M = 2, EPT_LEVEL_1G = 3, EPT_LEVEL_PML4 = 4 };
 
-#define EPT_READ       UINT64_C(1)
-#define EPT_WRITE      UINT64_C(2)
-#define EPT_EXECUTE    UINT64_C(4)
-#define EPT_ALL        (EPT_READ | EPT_WRITE | EPT_EXECUTE)
-#define EPT_TYPE(t)    ((uint64_t)(t) << 3)
-#define EPT_WB         EPT_TYPE(6)
-#define EPT_LARGE      UINT64_C(0x80)
-#define EPT_ACCESSED   UINT64_C(0x100)
-#define EPT_DIRTY      UINT64_C(0x200)
-#define EPT_ADDRESS    UINT64_C(0x000ffffffffff000)
+#define EPT_READ     UINT64_C(1)
+#define EPT_WRITE    UINT64_C(2)
+#define EPT_EXECUTE  UINT64_C(4)
+#define EPT_ALL      (EPT_READ | EPT_WRITE | EPT_EXECUTE)
+#define EPT_TYPE(t)  ((uint64_t)(t) << 3)
+#define EPT_WB       EPT_TYPE(6)
+#define EPT_LARGE    UINT64_C(0x80)
+#define EPT_ACCESSED UINT64_C(0x100)
+#define EPT_DIRTY    UINT64_C(0x200)
+#define EPT_ADDRESS  UINT64_C(0x000ffffffffff000)
 
-#define EPTP_WB        UINT64_C(6)
-#define EPTP_WALK_4    (UINT64_C(3) << 3)
-#define EPTP_AD        UINT64_C(0x40)
+#define EPTP_WB     UINT64_C(6)
+#define EPTP_WALK_4 (UINT64_C(3) << 3)
+#define EPTP_AD     UINT64_C(0x40)
 
 struct ept {
     uint64_t root;

@@ -52,9 +52,9 @@ static const uint8_t defined[EXIT_REASON_COUNT] = {
     [EXIT_XRSTORS] = HAS_LENGTH | HAS_INFO,
 };
 
-#define IO_STRING           BIT64(4)
-#define CR_ACCESS_LMSW_MEM  UINT64_C(0x70)
-#define EPT_LINEAR_VALID    BIT64(7)
+#define IO_STRING          BIT64(4)
+#define CR_ACCESS_LMSW_MEM UINT64_C(0x70)
+#define EPT_LINEAR_VALID   BIT64(7)
 
 static bool is_software_event(uint64_t info)
 {
@@ -127,9 +127,16 @@ void exit_print(const struct vcpu *v)
 
 void exit_dump(const struct vcpu *v)
 {
-    static const uint8_t shown[] = { FIELD_GUEST_RIP, FIELD_GUEST_RSP, FIELD_GUEST_RFLAGS, FIELD_GUEST_CR0, FIELD_GUEST_CR3,
-                                     FIELD_GUEST_CR4, FIELD_GUEST_INTERRUPTIBILITY, FIELD_GUEST_ACTIVITY_STATE,
-                                     FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS, FIELD_VM_ENTRY_INTERRUPTION_INFO };
+    static const uint8_t shown[] = { FIELD_GUEST_RIP,
+                                     FIELD_GUEST_RSP,
+                                     FIELD_GUEST_RFLAGS,
+                                     FIELD_GUEST_CR0,
+                                     FIELD_GUEST_CR3,
+                                     FIELD_GUEST_CR4,
+                                     FIELD_GUEST_INTERRUPTIBILITY,
+                                     FIELD_GUEST_ACTIVITY_STATE,
+                                     FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS,
+                                     FIELD_VM_ENTRY_INTERRUPTION_INFO };
 
     print("# %s", guest_mode_names[v->mode]);
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)

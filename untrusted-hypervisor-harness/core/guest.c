@@ -5,8 +5,15 @@
 #include "untrusted-hypervisor-harness/core/guest.h"
 #include "untrusted-hypervisor-harness/core/machine.h"
 
-enum { PTE_PRESENT = 1, PTE_WRITE = 2, PTE_USER = 4, PTE_ACCESSED = 0x20, PTE_DIRTY = 0x40, VECTORS = 256,
-       PTE_PAGE = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY };
+enum {
+    PTE_PRESENT = 1,
+    PTE_WRITE = 2,
+    PTE_USER = 4,
+    PTE_ACCESSED = 0x20,
+    PTE_DIRTY = 0x40,
+    VECTORS = 256,
+    PTE_PAGE = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY
+};
 
 const char *const guest_mode_names[MODE_COUNT] = {
     [MODE_LONG] = "long",           [MODE_COMPAT] = "compat", [MODE_PAE] = "pae", [MODE_PAGED] = "paged",

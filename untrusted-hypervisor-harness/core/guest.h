@@ -37,15 +37,15 @@ enum guest_address {
     GUEST_PAE_PDPT = 0x9000,
     GUEST_PD32 = 0xa000,
     GUEST_PT32 = 0xb000,
-    GUEST_CODE = 0x10000,           /* one page */
-    GUEST_HANDLERS = 0x14000,       /* GUEST_HANDLER_SIZE bytes for each vector: VMCALL, so RIP tells the vector */
-    GUEST_DATA = 0x20000,           /* 16 pages */
-    GUEST_MISSING = 0x30000,        /* no page here; below each stack, so that faults in a loop end */
+    GUEST_CODE = 0x10000,     /* one page */
+    GUEST_HANDLERS = 0x14000, /* GUEST_HANDLER_SIZE bytes for each vector: VMCALL, so RIP tells the vector */
+    GUEST_DATA = 0x20000,     /* 16 pages */
+    GUEST_MISSING = 0x30000,  /* no page here; below each stack, so that faults in a loop end */
     GUEST_STACK_TOP = 0x32000,
     GUEST_MISSING_TOO = 0x34000,
     GUEST_RING0_STACK_TOP = 0x36000, /* from the TSS, and IST1 */
     GUEST_READ_ONLY = 0x38000,
-    GUEST_SUPERVISOR = 0x39000,     /* the only page without user rights */
+    GUEST_SUPERVISOR = 0x39000, /* the only page without user rights */
 };
 #define GUEST_HANDLER_SIZE 16
 
@@ -61,7 +61,7 @@ enum guest_selector {
     GUEST_LDT_SELECTOR = 0x48, /* 16 bytes */
     GUEST_NOT_PRESENT = 0x58,  /* a data segment that is not present */
     GUEST_CODE16 = 0x60,
-    GUEST_TSS_OTHER = 0x68,    /* an available 32-bit TSS */
+    GUEST_TSS_OTHER = 0x68, /* an available 32-bit TSS */
     GUEST_CALL_GATE = 0x70,
     GUEST_GDT_LIMIT = 0x7f,
 };

@@ -20,8 +20,16 @@ enum {
 };
 
 /* Pages of ARENA_PAGE_TABLES. */
-enum { TABLE_PML4, TABLE_PDPT, TABLE_PD_FIRST, TABLE_WINDOW_PDPT = 6, TABLE_WINDOW_PD, TABLE_WINDOW_PT, TABLE_IDT,
-       TABLE_WINDOW_MEMORY = 16 };
+enum {
+    TABLE_PML4,
+    TABLE_PDPT,
+    TABLE_PD_FIRST,
+    TABLE_WINDOW_PDPT = 6,
+    TABLE_WINDOW_PD,
+    TABLE_WINDOW_PT,
+    TABLE_IDT,
+    TABLE_WINDOW_MEMORY = 16
+};
 
 struct idt_entry {
     uint16_t offset_low;
@@ -89,12 +97,9 @@ uint64_t window_physical(enum window_page page)
 static void build_window(void)
 {
     static const uint8_t rights[WINDOW_PAGE_COUNT] = {
-        [WINDOW_WRITABLE] = PTE_PRESENT | PTE_WRITE,
-        [WINDOW_READ_ONLY] = PTE_PRESENT,
-        [WINDOW_USER] = PTE_PRESENT | PTE_WRITE | PTE_USER,
-        [WINDOW_USER_STACK] = PTE_PRESENT | PTE_WRITE | PTE_USER,
-        [WINDOW_LAST_PRESENT] = PTE_PRESENT | PTE_WRITE,
-        [WINDOW_MISSING] = 0,
+        [WINDOW_WRITABLE] = PTE_PRESENT | PTE_WRITE,        [WINDOW_READ_ONLY] = PTE_PRESENT,
+        [WINDOW_USER] = PTE_PRESENT | PTE_WRITE | PTE_USER, [WINDOW_USER_STACK] = PTE_PRESENT | PTE_WRITE | PTE_USER,
+        [WINDOW_LAST_PRESENT] = PTE_PRESENT | PTE_WRITE,    [WINDOW_MISSING] = 0,
     };
 
     table(TABLE_PML4)[1] = table_entry(TABLE_WINDOW_PDPT, PTE_PRESENT | PTE_WRITE | PTE_USER);
@@ -111,8 +116,8 @@ static void build_page_tables(void)
     for (unsigned gib = 0; gib < 4; gib++) {
         table(TABLE_PDPT)[gib] = table_entry(TABLE_PD_FIRST + gib, PTE_PRESENT | PTE_WRITE);
         for (unsigned i = 0; i < 512; i++)
-            table(TABLE_PD_FIRST + gib)[i] =
-                (gib * HUGE_PAGE_SIZE + i * LARGE_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE | PTE_LARGE;
+            table(TABLE_PD_FIRST + gib)[i] = (gib * HUGE_PAGE_SIZE + i * LARGE_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE |
+                                             PTE_LARGE;
     }
     build_window();
 }

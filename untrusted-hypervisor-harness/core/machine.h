@@ -19,20 +19,20 @@
 #define LARGE_PAGE_SIZE UINT64_C(0x200000)
 #define HUGE_PAGE_SIZE  UINT64_C(0x40000000)
 
-#define ARENA_BASE      UINT64_C(0x08000000)
-#define ARENA_SIZE      UINT64_C(0x02000000)
+#define ARENA_BASE UINT64_C(0x08000000)
+#define ARENA_SIZE UINT64_C(0x02000000)
 
 /* Offsets in the arena. */
 enum arena_part {
     ARENA_PAGE_TABLES = 0x000000,
     ARENA_CPUS = 0x020000,
-    ARENA_VMX_PAGES = 0x040000,  /* VMXON and VMCS regions, bitmaps, MSR lists */
-    ARENA_EPT_PAGES = 0x100000,  /* EPT paging structures */
+    ARENA_VMX_PAGES = 0x040000, /* VMXON and VMCS regions, bitmaps, MSR lists */
+    ARENA_EPT_PAGES = 0x100000, /* EPT paging structures */
     ARENA_SCRATCH = 0x400000,
-    ARENA_GUEST = 0x800000,      /* GUEST_RAM_SIZE bytes; 2 MiB aligned */
-    ARENA_GUEST_ALT = 0xa00000,  /* another 2 MiB that EPTs can show in place of the first */
+    ARENA_GUEST = 0x800000,     /* GUEST_RAM_SIZE bytes; 2 MiB aligned */
+    ARENA_GUEST_ALT = 0xa00000, /* another 2 MiB that EPTs can show in place of the first */
 };
-#define ARENA(part) (ARENA_BASE + (uint64_t)(part))
+#define ARENA(part)   (ARENA_BASE + (uint64_t)(part))
 #define CPU_COUNT_MAX 2
 
 static inline void *physical_pointer(uint64_t address)
@@ -49,15 +49,15 @@ static inline uint64_t arena_page(enum arena_part part, unsigned index)
 /* The window: consecutive pages whose last one is followed by one that is not present. */
 #define WINDOW_BASE UINT64_C(0x8000000000)
 enum window_page {
-    WINDOW_WRITABLE,      /* supervisor, read and write */
+    WINDOW_WRITABLE, /* supervisor, read and write */
     WINDOW_READ_ONLY,
-    WINDOW_USER,          /* user, read, write and execute */
+    WINDOW_USER, /* user, read, write and execute */
     WINDOW_USER_STACK,
-    WINDOW_LAST_PRESENT,  /* supervisor, read and write; the next page is missing */
+    WINDOW_LAST_PRESENT, /* supervisor, read and write; the next page is missing */
     WINDOW_MISSING,
     WINDOW_PAGE_COUNT,
 };
-#define WINDOW(page) (WINDOW_BASE + (uint64_t)(page) * PAGE_SIZE)
+#define WINDOW(page) (WINDOW_BASE + (uint64_t)(page)*PAGE_SIZE)
 /* Physical memory behind a window page. */
 uint64_t window_physical(enum window_page page);
 

@@ -12,7 +12,7 @@ enum { VECTOR_PF = 14, VECTOR_NAMES = 22 };
 
 static const char *const vector_names[VECTOR_NAMES] = {
     "DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM", "DF", "CSO", "TS",
-    "NP", "SS", "GP", "PF", "15", "MF", "AC", "MC", "XM", "VE", "CP",
+    "NP", "SS", "GP",  "PF", "15", "MF", "AC", "MC", "XM", "VE",  "CP",
 };
 
 static const uint32_t vectors_with_error_code = 0x00227d00;

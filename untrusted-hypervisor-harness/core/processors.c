@@ -7,7 +7,13 @@
 #include "untrusted-hypervisor-harness/core/machine.h"
 
 /* EFI_MP_SERVICES_PROTOCOL, UEFI Platform Initialization Specification, volume 2; what is used of it. */
-#define MP_SERVICES_GUID { 0x3fdda605, 0xa76e, 0x4f46, { 0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 } }
+#define MP_SERVICES_GUID                                                                                               \
+    {                                                                                                                  \
+        0x3fdda605, 0xa76e, 0x4f46,                                                                                    \
+        {                                                                                                              \
+            0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08                                                             \
+        }                                                                                                              \
+    }
 
 struct mp_services;
 typedef VOID(EFIAPI *mp_procedure)(VOID *argument);
@@ -15,8 +21,9 @@ typedef VOID(EFIAPI *mp_procedure)(VOID *argument);
 struct mp_services {
     EFI_STATUS(EFIAPI *get_number)(struct mp_services *this, UINTN *total, UINTN *enabled);
     VOID *get_info, *startup_all;
-    EFI_STATUS(EFIAPI *startup_this)(struct mp_services *this, mp_procedure procedure, UINTN processor, EFI_EVENT event,
-                                     UINTN timeout, VOID *argument, BOOLEAN *finished);
+    EFI_STATUS(EFIAPI *startup_this)
+    (struct mp_services *this, mp_procedure procedure, UINTN processor, EFI_EVENT event, UINTN timeout, VOID *argument,
+     BOOLEAN *finished);
 };
 
 enum { SECOND = 1, START_LIMIT = 100000000 };

@@ -11,7 +11,7 @@
 #include "untrusted-hypervisor-harness/core/outcome.h"
 
 /* One conformance line: the case's name from the format, then the outcome. */
-#define RESULT(what, ...)                                                                                               \
+#define RESULT(what, ...)                                                                                              \
     do {                                                                                                               \
         struct outcome result_outcome = (what);                                                                        \
         print(__VA_ARGS__);                                                                                            \

@@ -28,8 +28,8 @@ enum {
 };
 
 const char *const guest_memory_names[MEMORY_COUNT] = {
-    [MEMORY_DIRECT] = "direct",         [MEMORY_IDENTITY_4K] = "identity-4k", [MEMORY_IDENTITY_2M] = "identity-2m",
-    [MEMORY_IDENTITY_1G] = "identity-1g", [MEMORY_OFFSET_4K] = "offset-4k",   [MEMORY_OFFSET_2M] = "offset-2m",
+    [MEMORY_DIRECT] = "direct",           [MEMORY_IDENTITY_4K] = "identity-4k", [MEMORY_IDENTITY_2M] = "identity-2m",
+    [MEMORY_IDENTITY_1G] = "identity-1g", [MEMORY_OFFSET_4K] = "offset-4k",     [MEMORY_OFFSET_2M] = "offset-2m",
 };
 
 #define VMCS_HIDDEN(encoding, name)
@@ -80,9 +80,7 @@ static void build_ept(struct vcpu *v)
     ept_init(&v->ept, 0, EPT_POOL_PAGES);
     switch (v->kind) {
     case MEMORY_IDENTITY_4K:
-    case MEMORY_OFFSET_4K:
-        ept_map_range(&v->ept, v->base, v->memory, GUEST_RAM_SIZE, EPT_LEVEL_4K, flags);
-        break;
+    case MEMORY_OFFSET_4K: ept_map_range(&v->ept, v->base, v->memory, GUEST_RAM_SIZE, EPT_LEVEL_4K, flags); break;
     case MEMORY_IDENTITY_2M:
     case MEMORY_OFFSET_2M: ept_map(&v->ept, v->base, v->memory, EPT_LEVEL_2M, flags); break;
     case MEMORY_IDENTITY_1G: ept_map(&v->ept, 0, 0, EPT_LEVEL_1G, flags); break;
@@ -277,10 +275,16 @@ uint8_t *assemble(uint8_t *to, const char *hex)
 static void set_registers(struct vcpu *v)
 {
     static const uint64_t fixed[REG_COUNT] = {
-        [REG_RAX] = 0, [REG_RCX] = 0, [REG_RDX] = 0x80, [REG_RBX] = GUEST_DATA, [REG_RSI] = GUEST_DATA + 0x100,
+        [REG_RAX] = 0,
+        [REG_RCX] = 0,
+        [REG_RDX] = 0x80,
+        [REG_RBX] = GUEST_DATA,
+        [REG_RSI] = GUEST_DATA + 0x100,
         [REG_RDI] = GUEST_DATA + 0x200,
     };
-    static const uint64_t fixed_16[REG_COUNT] = { [REG_RDX] = 0x80, [REG_RBX] = 0, [REG_RSI] = 0x100, [REG_RDI] = 0x200 };
+    static const uint64_t fixed_16[REG_COUNT] = {
+        [REG_RDX] = 0x80, [REG_RBX] = 0, [REG_RSI] = 0x100, [REG_RDI] = 0x200
+    };
     bool is_16 = v->mode == MODE_REAL || v->mode == MODE_V86;
 
     copy_bytes(v->reg, is_16 ? fixed_16 : fixed, sizeof(v->reg));
@@ -366,9 +370,20 @@ void vcpu_enter_again(struct vcpu *v)
 
 /* What VM exits save, or guests of the tests change while they stay in their segments. */
 static const uint8_t saved_fields[] = {
-    FIELD_GUEST_RIP, FIELD_GUEST_RSP, FIELD_GUEST_RFLAGS, FIELD_GUEST_INTERRUPTIBILITY, FIELD_GUEST_ACTIVITY_STATE,
-    FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS, FIELD_GUEST_CR0, FIELD_GUEST_CR3, FIELD_GUEST_CR4, FIELD_GUEST_IA32_EFER,
-    FIELD_GUEST_DR7, FIELD_VM_ENTRY_CONTROLS, FIELD_VM_ENTRY_INTERRUPTION_INFO, FIELD_GUEST_IA32_DEBUGCTL,
+    FIELD_GUEST_RIP,
+    FIELD_GUEST_RSP,
+    FIELD_GUEST_RFLAGS,
+    FIELD_GUEST_INTERRUPTIBILITY,
+    FIELD_GUEST_ACTIVITY_STATE,
+    FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS,
+    FIELD_GUEST_CR0,
+    FIELD_GUEST_CR3,
+    FIELD_GUEST_CR4,
+    FIELD_GUEST_IA32_EFER,
+    FIELD_GUEST_DR7,
+    FIELD_VM_ENTRY_CONTROLS,
+    FIELD_VM_ENTRY_INTERRUPTION_INFO,
+    FIELD_GUEST_IA32_DEBUGCTL,
     FIELD_GUEST_CS_ACCESS_RIGHTS, /* real mode on Bochs: a VM exit saves 93h */
 };
 

@@ -27,8 +27,19 @@ extern const char *const guest_memory_names[MEMORY_COUNT];
 
 extern const char *const vmcs_field_names[VMCS_FIELD_COUNT];
 
-enum vcpu_register { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_UNUSED, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R15 = 15,
-                     REG_COUNT };
+enum vcpu_register {
+    REG_RAX,
+    REG_RCX,
+    REG_RDX,
+    REG_RBX,
+    REG_UNUSED,
+    REG_RBP,
+    REG_RSI,
+    REG_RDI,
+    REG_R8,
+    REG_R15 = 15,
+    REG_COUNT
+};
 
 enum { VCPU_CHANGES_MAX = 16 };
 
@@ -44,7 +55,7 @@ struct vcpu {
     enum guest_memory kind;
     struct ept ept;
     bool launched;
-    bool has_run; /* guest state in the VMCS differs from the base */
+    bool has_run;      /* guest state in the VMCS differs from the base */
     bool virtual_nmis; /* a change since the last revert turned them on */
     unsigned change_count;
     uint8_t changed[VCPU_CHANGES_MAX]; /* enum vmcs_index */

@@ -147,19 +147,58 @@ static struct outcome try_typed(void (*instruction)(void *), uint64_t operand, c
     return try_operation(instruction, &op);
 }
 
-struct outcome try_vmxon(const void *operand) { return try_memory(do_vmxon, operand); }
-struct outcome try_vmclear(const void *operand) { return try_memory(do_vmclear, operand); }
-struct outcome try_vmptrld(const void *operand) { return try_memory(do_vmptrld, operand); }
-struct outcome try_vmptrst(void *operand) { return try_memory(do_vmptrst, operand); }
-struct outcome try_vmxoff(void) { return try_memory(do_vmxoff, NULL); }
-struct outcome try_vmlaunch(void) { return try_memory(do_vmlaunch, NULL); }
-struct outcome try_vmresume(void) { return try_memory(do_vmresume, NULL); }
-struct outcome try_vmlaunch_after_mov_ss(void) { return try_memory(do_vmlaunch_after_mov_ss, NULL); }
-struct outcome try_vmcall(uint32_t eax) { return try_typed(do_vmcall, eax, NULL); }
-struct outcome try_invept(uint64_t type, const void *descriptor) { return try_typed(do_invept, type, descriptor); }
-struct outcome try_invvpid(uint64_t type, const void *descriptor) { return try_typed(do_invvpid, type, descriptor); }
-struct outcome try_vmclear_region(uint64_t region) { return try_vmclear(&region); }
-struct outcome try_vmptrld_region(uint64_t region) { return try_vmptrld(&region); }
+struct outcome try_vmxon(const void *operand)
+{
+    return try_memory(do_vmxon, operand);
+}
+struct outcome try_vmclear(const void *operand)
+{
+    return try_memory(do_vmclear, operand);
+}
+struct outcome try_vmptrld(const void *operand)
+{
+    return try_memory(do_vmptrld, operand);
+}
+struct outcome try_vmptrst(void *operand)
+{
+    return try_memory(do_vmptrst, operand);
+}
+struct outcome try_vmxoff(void)
+{
+    return try_memory(do_vmxoff, NULL);
+}
+struct outcome try_vmlaunch(void)
+{
+    return try_memory(do_vmlaunch, NULL);
+}
+struct outcome try_vmresume(void)
+{
+    return try_memory(do_vmresume, NULL);
+}
+struct outcome try_vmlaunch_after_mov_ss(void)
+{
+    return try_memory(do_vmlaunch_after_mov_ss, NULL);
+}
+struct outcome try_vmcall(uint32_t eax)
+{
+    return try_typed(do_vmcall, eax, NULL);
+}
+struct outcome try_invept(uint64_t type, const void *descriptor)
+{
+    return try_typed(do_invept, type, descriptor);
+}
+struct outcome try_invvpid(uint64_t type, const void *descriptor)
+{
+    return try_typed(do_invvpid, type, descriptor);
+}
+struct outcome try_vmclear_region(uint64_t region)
+{
+    return try_vmclear(&region);
+}
+struct outcome try_vmptrld_region(uint64_t region)
+{
+    return try_vmptrld(&region);
+}
 
 struct outcome try_vmread_memory(uint64_t encoding, void *operand)
 {

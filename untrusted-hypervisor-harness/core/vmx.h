@@ -15,9 +15,9 @@
 
 /* Pages of ARENA_VMX_PAGES. */
 enum vmx_page {
-    VMX_PAGE_VMXON,       /* one per CPU */
+    VMX_PAGE_VMXON, /* one per CPU */
     VMX_PAGE_VMXON_LAST = VMX_PAGE_VMXON + CPU_COUNT_MAX - 1,
-    VMX_PAGE_VMCS,        /* the one that guests run with */
+    VMX_PAGE_VMCS, /* the one that guests run with */
     VMX_PAGE_VMCS_OTHER,
     VMX_PAGE_VMCS_THIRD,
     VMX_PAGE_MSR_BITMAP,
@@ -40,8 +40,8 @@ static inline uint64_t vmx_page(enum vmx_page page)
  * processor and one under the layer make the same cases. `vmx_hardware` is what the MSRs really said.
  */
 extern struct vmx_caps vmx_offer, vmx_hardware;
-extern bool vmx_under_layer;    /* a layer answers hypercalls */
-extern uint32_t vmx_revision;   /* for VMCS regions */
+extern bool vmx_under_layer;  /* a layer answers hypercalls */
+extern uint32_t vmx_revision; /* for VMCS regions */
 extern unsigned vmx_address_bits;
 
 /* Reads the capabilities and unlocks IA32_FEATURE_CONTROL. False, with a note, if the CPU has no usable VMX. */

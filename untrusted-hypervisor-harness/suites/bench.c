@@ -126,7 +126,8 @@ static void touch_pages(void)
         if (vmx_read(VMCS_EXIT_REASON) != EXIT_EPT_VIOLATION)
             harness_abort("bench: exit %lx instead of an EPT violation", vmx_read(VMCS_EXIT_REASON));
         gpa = vmx_read(VMCS_GUEST_PHYSICAL_ADDRESS);
-        *data_entry((unsigned)((gpa - EPT_FIRST) / PAGE_SIZE)) = (vcpu.memory + (gpa & ~(PAGE_SIZE - 1))) | EPT_ALL | EPT_WB;
+        *data_entry((unsigned)((gpa - EPT_FIRST) / PAGE_SIZE)) = (vcpu.memory + (gpa & ~(PAGE_SIZE - 1))) | EPT_ALL |
+                                                                 EPT_WB;
     }
 }
 
@@ -156,7 +157,8 @@ static void bench_ept(void)
 void suite_bench(void)
 {
     vmx_enable();
-    vcpu_init(&vcpu, vmx_page(VMX_PAGE_VMCS), MODE_LONG, vcpu_supported(MODE_LONG, MEMORY_OFFSET_4K) ? MEMORY_OFFSET_4K : MEMORY_DIRECT);
+    vcpu_init(&vcpu, vmx_page(VMX_PAGE_VMCS), MODE_LONG,
+              vcpu_supported(MODE_LONG, MEMORY_OFFSET_4K) ? MEMORY_OFFSET_4K : MEMORY_DIRECT);
     /* A timer that can't fire in a run. */
     vcpu_set_base(&vcpu, FIELD_PREEMPTION_TIMER_VALUE, 0xffffffff);
     vcpu_set_base(&vcpu, FIELD_PROCESSOR_BASED_CONTROLS,

@@ -8,7 +8,7 @@
 #include "untrusted-hypervisor-harness/core/result.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
 
-static const struct outcome unsupported_control = { .kind = OUTCOME_FAIL_VALID, .error = VMERR_ENTRY_CONTROLS };
+const struct outcome unsupported_control = { .kind = OUTCOME_FAIL_VALID, .error = VMERR_ENTRY_CONTROLS };
 
 static uint32_t hidden_bits(struct vmx_control_cap hardware, struct vmx_control_cap offer)
 {

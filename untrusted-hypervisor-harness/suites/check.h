@@ -23,10 +23,22 @@ struct entry_case {
     struct change change[CASE_CHANGES]; /* up to the first CHANGE_NONE */
 };
 
-#define SET(name, value)       { CHANGE_SET, FIELD_##name, value }
-#define SET_BITS(name, value)  { CHANGE_OR, FIELD_##name, value }
-#define CLEAR_BITS(name, value) { CHANGE_CLEAR, FIELD_##name, value }
-#define FLIP_BITS(name, value) { CHANGE_XOR, FIELD_##name, value }
+#define SET(name, value)                                                                                               \
+    {                                                                                                                  \
+        CHANGE_SET, FIELD_##name, value                                                                                \
+    }
+#define SET_BITS(name, value)                                                                                          \
+    {                                                                                                                  \
+        CHANGE_OR, FIELD_##name, value                                                                                 \
+    }
+#define CLEAR_BITS(name, value)                                                                                        \
+    {                                                                                                                  \
+        CHANGE_CLEAR, FIELD_##name, value                                                                              \
+    }
+#define FLIP_BITS(name, value)                                                                                         \
+    {                                                                                                                  \
+        CHANGE_XOR, FIELD_##name, value                                                                                \
+    }
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -48,5 +60,6 @@ void check_flips(struct vcpu *v, const char *prefix, enum vmcs_index field, unsi
  * not supported".
  */
 bool control_bits_comparable(enum vmcs_index field, uint64_t value);
+extern const struct outcome unsupported_control;
 
 #endif

@@ -18,4 +18,5 @@ void suite_conformance(void)
     conformance_lists();
     conformance_bitmaps();
     conformance_host();
+    conformance_random();
 }

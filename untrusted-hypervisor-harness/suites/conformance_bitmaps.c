@@ -30,8 +30,9 @@ static void set_processor_controls(uint32_t set, uint32_t clear)
 enum { MSR_READ_LOW = 0, MSR_READ_HIGH = 1024, MSR_WRITE_LOW = 2048, MSR_WRITE_HIGH = 3072 };
 
 static const uint32_t bitmap_msrs[] = {
-    0x0, 0x10, 0x1b, 0x3a, 0x174, 0x1d9, 0x277, 0x1fff, 0x2000, 0x40000000, 0xbfffffff,
-    MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_FS_BASE, MSR_KERNEL_GS, 0xc0001fff, 0xc0002000, 0xffffffff,
+    0x0,         0x10,          0x1b,       0x3a,       0x174,      0x1d9,    0x277,
+    0x1fff,      0x2000,        0x40000000, 0xbfffffff, MSR_EFER,   MSR_STAR, MSR_LSTAR,
+    MSR_FS_BASE, MSR_KERNEL_GS, 0xc0001fff, 0xc0002000, 0xffffffff,
 };
 
 static void access_msr(const char *bitmap, uint32_t msr, bool write)

@@ -284,7 +284,8 @@ static void split_and_join(void)
 static void beyond_guest_memory(void)
 {
     uint64_t *pt = guest_pointer(vcpu.memory, GUEST_PT);
-    static const uint64_t addresses[] = { UINT64_C(0x3ffff000), UINT64_C(0x80000000), UINT64_C(0x7fffffffff000) & UINT64_C(0xffffffffff) };
+    static const uint64_t addresses[] = { UINT64_C(0x3ffff000), UINT64_C(0x80000000),
+                                          UINT64_C(0x7fffffffff000) & UINT64_C(0xffffffffff) };
 
     map_probe(EPT_LEVEL_4K);
     for (unsigned i = 0; i < ARRAY_COUNT(addresses); i++) {
@@ -292,6 +293,18 @@ static void beyond_guest_memory(void)
         for (unsigned a = 0; a < ARRAY_COUNT(accesses); a++)
             line_of_access(&accesses[a], "beyond", addresses[i]);
     }
+}
+
+/* The preemption timer goes on over exits that a layer below keeps to itself, such as those that fill its own EPT. */
+static void timer_over_new_pages(void)
+{
+    vcpu_init(&vcpu, vmx_page(VMX_PAGE_VMCS), MODE_LONG, MEMORY_OFFSET_4K);
+    /* mov esi, 100000h; mov ecx, 256; again: mov al, [rsi]; add esi, 1000h; loop again */
+    vcpu_set_code(&vcpu, "be 00 00 10 00 b9 00 01 00 00 8a 06 81 c6 00 10 00 00 e2 f6");
+    vcpu_set(&vcpu, FIELD_PREEMPTION_TIMER_VALUE, 400);
+    vcpu_run(&vcpu);
+    RESULT_TEXT("ept.timer-over-new-pages exit %lx", vcpu_get(FIELD_EXIT_REASON));
+    vcpu_revert(&vcpu);
 }
 
 static const enum ept_level leaf_levels[] = { EPT_LEVEL_4K, EPT_LEVEL_2M, EPT_LEVEL_1G };
@@ -323,5 +336,6 @@ void conformance_ept(void)
     changes(EPT_LEVEL_4K, 2);
     split_and_join();
     beyond_guest_memory();
+    timer_over_new_pages();
     vmx_disable();
 }

@@ -40,12 +40,12 @@ static void every_event(void)
         }
 }
 
-#define INJECT(info)         SET(VM_ENTRY_INTERRUPTION_INFO, info)
-#define ERROR_CODE(code)     SET(VM_ENTRY_EXCEPTION_ERROR_CODE, code)
-#define LENGTH(length)       SET(VM_ENTRY_INSTRUCTION_LENGTH, length)
-#define INTERRUPTS_ON        SET_BITS(GUEST_RFLAGS, RFLAGS_IF)
-#define INTERCEPT(bits)      SET(EXCEPTION_BITMAP, bits)
-#define NO_STACK             SET(GUEST_RSP, GUEST_MISSING + 0x1000)
+#define INJECT(info)     SET(VM_ENTRY_INTERRUPTION_INFO, info)
+#define ERROR_CODE(code) SET(VM_ENTRY_EXCEPTION_ERROR_CODE, code)
+#define LENGTH(length)   SET(VM_ENTRY_INSTRUCTION_LENGTH, length)
+#define INTERRUPTS_ON    SET_BITS(GUEST_RFLAGS, RFLAGS_IF)
+#define INTERCEPT(bits)  SET(EXCEPTION_BITMAP, bits)
+#define NO_STACK         SET(GUEST_RSP, GUEST_MISSING + 0x1000)
 
 static const struct entry_case rule_cases[] = {
     { "not-valid", { INJECT(EVENT(INTR_TYPE_SOFTWARE, 0x50) & ~INTR_VALID) } },
@@ -67,14 +67,16 @@ static const struct entry_case rule_cases[] = {
     { "df.error-code", { INJECT(EVENT(INTR_TYPE_HARDWARE, 8) | INTR_ERROR_VALID), ERROR_CODE(0) } },
     { "external.if-clear", { INJECT(EVENT(INTR_TYPE_EXTERNAL, 0x50)) } },
     { "nmi.if-clear", { INJECT(EVENT(INTR_TYPE_NMI, 2)) } },
-    { "nmi.virtual", { INJECT(EVENT(INTR_TYPE_NMI, 2)), SET_BITS(PIN_BASED_CONTROLS, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS) } },
+    { "nmi.virtual",
+      { INJECT(EVENT(INTR_TYPE_NMI, 2)), SET_BITS(PIN_BASED_CONTROLS, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS) } },
     { "nmi.exiting", { INJECT(EVENT(INTR_TYPE_NMI, 2)), SET_BITS(PIN_BASED_CONTROLS, PIN_NMI_EXITING) } },
     { "with-tf", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET_BITS(GUEST_RFLAGS, RFLAGS_TF) } },
     { "with-rf", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET_BITS(GUEST_RFLAGS, RFLAGS_RF) } },
     { "with-interrupt-window",
       { INJECT(EVENT(INTR_TYPE_SOFTWARE, 0x50)), LENGTH(2), INTERRUPTS_ON,
         SET_BITS(PROCESSOR_BASED_CONTROLS, PROC_INTERRUPT_WINDOW_EXITING) } },
-    { "with-preemption-timer-0", { INJECT(EVENT(INTR_TYPE_SOFTWARE, 0x50)), LENGTH(2), SET(PREEMPTION_TIMER_VALUE, 0) } },
+    { "with-preemption-timer-0",
+      { INJECT(EVENT(INTR_TYPE_SOFTWARE, 0x50)), LENGTH(2), SET(PREEMPTION_TIMER_VALUE, 0) } },
     { "with-pending-debug", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET(GUEST_PENDING_DEBUG_EXCEPTIONS, 0x1001) } },
     { "idt-limit.external.intercepted",
       { INJECT(EVENT(INTR_TYPE_EXTERNAL, 0x50)), INTERRUPTS_ON, SET(GUEST_IDTR_LIMIT, 0x3f), INTERCEPT(BIT32(13)) } },
@@ -83,20 +85,25 @@ static const struct entry_case rule_cases[] = {
     { "idt-limit.int3.intercepted",
       { INJECT(EVENT(INTR_TYPE_SOFTWARE_EXCEPTION, 3)), LENGTH(1), SET(GUEST_IDTR_LIMIT, 0x7), INTERCEPT(BIT32(13)) } },
     { "idt-limit.int1.intercepted",
-      { INJECT(EVENT(INTR_TYPE_PRIVILEGED_SOFTWARE, 1)), LENGTH(1), SET(GUEST_IDTR_LIMIT, 0x3), INTERCEPT(BIT32(13)) } },
-    { "idt-limit.ud.intercepted", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET(GUEST_IDTR_LIMIT, 0x17), INTERCEPT(BIT32(13)) } },
+      { INJECT(EVENT(INTR_TYPE_PRIVILEGED_SOFTWARE, 1)), LENGTH(1), SET(GUEST_IDTR_LIMIT, 0x3),
+        INTERCEPT(BIT32(13)) } },
+    { "idt-limit.ud.intercepted",
+      { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET(GUEST_IDTR_LIMIT, 0x17), INTERCEPT(BIT32(13)) } },
     { "idt-limit.pf.intercepted",
       { INJECT(EVENT(INTR_TYPE_HARDWARE, 14) | INTR_ERROR_VALID), ERROR_CODE(7), SET(GUEST_IDTR_LIMIT, 0x37),
         INTERCEPT(BIT32(13) | BIT32(8)) } },
     { "idt-limit.gp.df-intercepted",
-      { INJECT(EVENT(INTR_TYPE_HARDWARE, 13) | INTR_ERROR_VALID), ERROR_CODE(0), SET(GUEST_IDTR_LIMIT, 0x33), INTERCEPT(BIT32(8)) } },
-    { "idt-limit.nmi.intercepted", { INJECT(EVENT(INTR_TYPE_NMI, 2)), SET(GUEST_IDTR_LIMIT, 0x7), INTERCEPT(BIT32(13)) } },
+      { INJECT(EVENT(INTR_TYPE_HARDWARE, 13) | INTR_ERROR_VALID), ERROR_CODE(0), SET(GUEST_IDTR_LIMIT, 0x33),
+        INTERCEPT(BIT32(8)) } },
+    { "idt-limit.nmi.intercepted",
+      { INJECT(EVENT(INTR_TYPE_NMI, 2)), SET(GUEST_IDTR_LIMIT, 0x7), INTERCEPT(BIT32(13)) } },
     { "idt-limit.ud.not-intercepted", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET(GUEST_IDTR_LIMIT, 0x2f) } },
     { "idt-limit.triple-fault", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), SET(GUEST_IDTR_LIMIT, 0) } },
     { "no-stack.external.pf-intercepted",
       { INJECT(EVENT(INTR_TYPE_EXTERNAL, 0x50)), INTERRUPTS_ON, NO_STACK, INTERCEPT(BIT32(14)) } },
     { "no-stack.ud.pf-intercepted", { INJECT(EVENT(INTR_TYPE_HARDWARE, 6)), NO_STACK, INTERCEPT(BIT32(14)) } },
-    { "no-stack.pf.intercepted", { INJECT(EVENT(INTR_TYPE_HARDWARE, 14) | INTR_ERROR_VALID), ERROR_CODE(0), NO_STACK, INTERCEPT(BIT32(14)) } },
+    { "no-stack.pf.intercepted",
+      { INJECT(EVENT(INTR_TYPE_HARDWARE, 14) | INTR_ERROR_VALID), ERROR_CODE(0), NO_STACK, INTERCEPT(BIT32(14)) } },
     { "no-stack.pf.df-intercepted",
       { INJECT(EVENT(INTR_TYPE_HARDWARE, 14) | INTR_ERROR_VALID), ERROR_CODE(0), NO_STACK, INTERCEPT(BIT32(8)) } },
 };

@@ -155,13 +155,13 @@ static void without_current_vmcs(void)
 
 static void memory_operands(void)
 {
-    static const struct { const char *name; uint64_t address; } operands[] = {
-        { "writable", WINDOW(WINDOW_WRITABLE) },
-        { "unaligned", WINDOW(WINDOW_WRITABLE) + 3 },
-        { "read-only", WINDOW(WINDOW_READ_ONLY) },
-        { "missing", WINDOW(WINDOW_MISSING) },
-        { "crossing", WINDOW(WINDOW_MISSING) - 4 },
-        { "non-canonical", UINT64_C(0x800000000000) },
+    static const struct {
+        const char *name;
+        uint64_t address;
+    } operands[] = {
+        { "writable", WINDOW(WINDOW_WRITABLE) },    { "unaligned", WINDOW(WINDOW_WRITABLE) + 3 },
+        { "read-only", WINDOW(WINDOW_READ_ONLY) },  { "missing", WINDOW(WINDOW_MISSING) },
+        { "crossing", WINDOW(WINDOW_MISSING) - 4 }, { "non-canonical", UINT64_C(0x800000000000) },
     };
 
     for (unsigned i = 0; i < sizeof(operands) / sizeof(operands[0]); i++) {

@@ -63,15 +63,14 @@ static void print_seen(const struct seen *s)
 }
 
 /* What a guest may change before it exits. */
-static const char dirty_64[] =
-    "0f 20 e0 0c 80 0f 22 e0 "          /* CR4.PGE */
-    "b8 55 04 00 00 0f 23 f8 "          /* DR7 */
-    "b9 00 01 00 c0 b8 78 56 00 00 31 d2 0f 30 " /* FS base */
-    "b9 74 01 00 00 b8 99 00 00 00 0f 30 "       /* SYSENTER_CS */
-    "b9 77 02 00 00 b8 06 06 06 06 ba 06 06 06 06 0f 30 " /* PAT */
-    "b9 80 00 00 c0 0f 32 83 f0 01 0f 30 "       /* EFER.SCE */
-    "31 c0 b0 03 44 0f 22 c0 "          /* CR8 */
-    "fb 90";                            /* IF */
+static const char dirty_64[] = "0f 20 e0 0c 80 0f 22 e0 "                            /* CR4.PGE */
+                               "b8 55 04 00 00 0f 23 f8 "                            /* DR7 */
+                               "b9 00 01 00 c0 b8 78 56 00 00 31 d2 0f 30 "          /* FS base */
+                               "b9 74 01 00 00 b8 99 00 00 00 0f 30 "                /* SYSENTER_CS */
+                               "b9 77 02 00 00 b8 06 06 06 06 ba 06 06 06 06 0f 30 " /* PAT */
+                               "b9 80 00 00 c0 0f 32 83 f0 01 0f 30 "                /* EFER.SCE */
+                               "31 c0 b0 03 44 0f 22 c0 "                            /* CR8 */
+                               "fb 90";                                              /* IF */
 
 #define NO_SAVE_OR_LOAD (EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 
@@ -84,14 +83,16 @@ static const struct entry_case cases[] = {
     { "bases-and-selectors",
       { SET(HOST_FS_SELECTOR, SELECTOR_DATA), SET(HOST_FS_BASE, 0x1000), SET(HOST_GS_BASE, 0x2000) } },
     { "sysenter",
-      { SET(HOST_IA32_SYSENTER_CS, 0x1234), SET(HOST_IA32_SYSENTER_ESP, 0x1111), SET(HOST_IA32_SYSENTER_EIP, 0x2222) } },
+      { SET(HOST_IA32_SYSENTER_CS, 0x1234), SET(HOST_IA32_SYSENTER_ESP, 0x1111),
+        SET(HOST_IA32_SYSENTER_EIP, 0x2222) } },
     { "pat", { SET(HOST_IA32_PAT, UINT64_C(0x0606060606060606)) } },
     { "pat.not-loaded", { CLEAR_BITS(VM_EXIT_CONTROLS, EXIT_LOAD_PAT) } },
     { "efer.not-loaded", { CLEAR_BITS(VM_EXIT_CONTROLS, EXIT_LOAD_EFER) } },
     { "efer.no-sce", { CLEAR_BITS(HOST_IA32_EFER, EFER_SCE) } },
     { "neither-saved-nor-loaded", { CLEAR_BITS(VM_EXIT_CONTROLS, NO_SAVE_OR_LOAD) } },
     { "debug.not-saved", { CLEAR_BITS(VM_EXIT_CONTROLS, EXIT_SAVE_DEBUG_CONTROLS) } },
-    { "debug.not-loaded-at-entry", { CLEAR_BITS(VM_ENTRY_CONTROLS, ENTRY_LOAD_DEBUG_CONTROLS), SET(GUEST_DR7, 0x455) } },
+    { "debug.not-loaded-at-entry",
+      { CLEAR_BITS(VM_ENTRY_CONTROLS, ENTRY_LOAD_DEBUG_CONTROLS), SET(GUEST_DR7, 0x455) } },
     { "entry.pat-not-loaded", { CLEAR_BITS(VM_ENTRY_CONTROLS, ENTRY_LOAD_PAT), SET(GUEST_IA32_PAT, 0) } },
     { "entry.efer-not-loaded", { CLEAR_BITS(VM_ENTRY_CONTROLS, ENTRY_LOAD_EFER), SET(GUEST_IA32_EFER, 0) } },
     { "cr0.ts", { SET_BITS(HOST_CR0, CR0_TS) } },
@@ -99,12 +100,16 @@ static const struct entry_case cases[] = {
     { "cr4.pge", { SET_BITS(HOST_CR4, CR4_PGE) } },
     { "cr4.osxsave", { SET_BITS(HOST_CR4, CR4_OSXSAVE) } },
     { "guest.cr0-kept-bits", { FLIP_BITS(GUEST_CR0, CR0_CD | CR0_NW) } },
-    { "bad-guest-state", { SET(GUEST_RFLAGS, 0), SET(HOST_FS_BASE, 0x4000), SET(HOST_IA32_PAT, UINT64_C(0x0606060606060606)) } },
+    { "bad-guest-state",
+      { SET(GUEST_RFLAGS, 0), SET(HOST_FS_BASE, 0x4000), SET(HOST_IA32_PAT, UINT64_C(0x0606060606060606)) } },
 };
 
 static const uint8_t saved[] = {
-    FIELD_GUEST_CR0, FIELD_GUEST_CR3, FIELD_GUEST_CR4, FIELD_GUEST_DR7, FIELD_GUEST_RSP, FIELD_GUEST_IA32_DEBUGCTL,
-    FIELD_GUEST_IA32_PAT, FIELD_GUEST_IA32_EFER, FIELD_GUEST_FS_BASE, FIELD_GUEST_IA32_SYSENTER_CS,
+    FIELD_GUEST_CR0,         FIELD_GUEST_CR3,
+    FIELD_GUEST_CR4,         FIELD_GUEST_DR7,
+    FIELD_GUEST_RSP,         FIELD_GUEST_IA32_DEBUGCTL,
+    FIELD_GUEST_IA32_PAT,    FIELD_GUEST_IA32_EFER,
+    FIELD_GUEST_FS_BASE,     FIELD_GUEST_IA32_SYSENTER_CS,
     FIELD_VM_ENTRY_CONTROLS,
 };
 
@@ -161,7 +166,8 @@ static void timer_is_saved(void)
     vcpu_set(&vcpu, FIELD_VM_EXIT_CONTROLS, vcpu.field[FIELD_VM_EXIT_CONTROLS] | EXIT_SAVE_PREEMPTION_TIMER);
     print("after.timer.saved ");
     run_print(&vcpu, vcpu_run(&vcpu));
-    print(" %s", vcpu_get(FIELD_PREEMPTION_TIMER_VALUE) < vcpu.field[FIELD_PREEMPTION_TIMER_VALUE] ? "less" : "not less");
+    print(" %s",
+          vcpu_get(FIELD_PREEMPTION_TIMER_VALUE) < vcpu.field[FIELD_PREEMPTION_TIMER_VALUE] ? "less" : "not less");
     print_end_of_result();
     vcpu_revert(&vcpu);
     vcpu_set_code(&vcpu, "eb fe");

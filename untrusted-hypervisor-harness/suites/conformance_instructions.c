@@ -44,9 +44,9 @@ struct region_case {
 };
 
 static const struct region_case bad_regions[] = {
-    { "unaligned-1", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE * PAGE_SIZE + 1 },
-    { "unaligned-8", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE * PAGE_SIZE + 8 },
-    { "unaligned-800", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE * PAGE_SIZE + 0x800 },
+    { "unaligned-1", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE *PAGE_SIZE + 1 },
+    { "unaligned-8", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE *PAGE_SIZE + 8 },
+    { "unaligned-800", ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE *PAGE_SIZE + 0x800 },
     { "bit-62", BIT64(62) },
     { "bit-52", BIT64(52) },
     { "all-ones", UINT64_MAX },
@@ -66,8 +66,7 @@ static void each_bad_operand(const char *name, region_instruction instruction)
     RESULT(instruction(&beyond), "%s.region.beyond-width", name);
     *(uint64_t *)physical_pointer(window_physical(WINDOW_READ_ONLY)) = 1;
     for (unsigned i = 0; i < OPERAND_CASES; i++)
-        RESULT(instruction(physical_pointer(operand_cases[i].address)), "%s.operand.%s", name,
-               operand_cases[i].name);
+        RESULT(instruction(physical_pointer(operand_cases[i].address)), "%s.operand.%s", name, operand_cases[i].name);
 }
 
 static void set_revision(enum vmx_page page, uint32_t revision)
@@ -236,7 +235,8 @@ static void invept_cases(const char *when)
     descriptor[0] = 0;
     RESULT(try_invept(2, descriptor), "invept.%s.all.garbage", when);
     for (unsigned i = 0; i < OPERAND_CASES; i++) {
-        RESULT(try_invept(2, physical_pointer(operand_cases[i].address)), "invept.%s.operand.%s", when, operand_cases[i].name);
+        RESULT(try_invept(2, physical_pointer(operand_cases[i].address)), "invept.%s.operand.%s", when,
+               operand_cases[i].name);
         RESULT(try_invept(7, physical_pointer(operand_cases[i].address)), "invept.%s.bad-type.operand.%s", when,
                operand_cases[i].name);
     }
@@ -244,7 +244,10 @@ static void invept_cases(const char *when)
 
 static void invvpid_cases(const char *when)
 {
-    static const struct { const char *name; uint64_t vpid, linear; } descriptors[] = {
+    static const struct {
+        const char *name;
+        uint64_t vpid, linear;
+    } descriptors[] = {
         { "good", 1, 0x1000 },
         { "vpid-0", 0, 0x1000 },
         { "vpid-ffff", 0xffff, 0x1000 },

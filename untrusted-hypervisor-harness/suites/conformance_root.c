@@ -18,9 +18,9 @@ void run_in_compatibility_mode(uint64_t code);
 static const struct instruction {
     const char *name, *code;
 } instructions[] = {
-    { "vmxon", "f3 0f c7 30" },  { "vmxoff", "0f 01 c4" },       { "vmclear", "66 0f c7 30" },
-    { "vmptrld", "0f c7 30" },   { "vmptrst", "0f c7 38" },      { "vmread", "0f 78 c3" },
-    { "vmwrite", "0f 79 c3" },   { "vmlaunch", "0f 01 c2" },     { "vmresume", "0f 01 c3" },
+    { "vmxon", "f3 0f c7 30" },     { "vmxoff", "0f 01 c4" },        { "vmclear", "66 0f c7 30" },
+    { "vmptrld", "0f c7 30" },      { "vmptrst", "0f c7 38" },       { "vmread", "0f 78 c3" },
+    { "vmwrite", "0f 79 c3" },      { "vmlaunch", "0f 01 c2" },      { "vmresume", "0f 01 c3" },
     { "invept", "66 0f 38 80 00" }, { "invvpid", "66 0f 38 81 00" }, { "vmcall", "0f 01 c1" },
 };
 
@@ -70,8 +70,10 @@ static void every_instruction_elsewhere(const char *when)
     }
 }
 
+enum written_register { WRITE_CR0, WRITE_CR4, WRITE_EFER };
+
 struct register_write {
-    enum { WRITE_CR0, WRITE_CR4, WRITE_EFER } which;
+    enum written_register which;
     uint64_t value;
 };
 
@@ -86,12 +88,11 @@ static void do_register_write(void *data)
     }
 }
 
-static void write_register(const char *when, const char *name, int which, uint64_t value)
+static void write_register(const char *when, const char *name, enum written_register which, uint64_t value)
 {
-    struct register_write w = { .value = value };
+    struct register_write w = { which, value };
     struct trap trap;
 
-    w.which = which;
     if (!try_run(&trap, do_register_write, &w)) {
         RESULT(outcome_from_trap(&trap), "root.%s.%s", when, name);
         return;

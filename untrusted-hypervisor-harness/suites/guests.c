@@ -120,7 +120,7 @@ struct expectation {
     uint32_t control_bits;
 };
 
-#define ANY UINT64_MAX
+#define ANY               UINT64_MAX
 #define WITH(field, bits) { SET_BITS(field, bits) }, FIELD_##field, bits
 
 static const struct expectation expectations[] = {
@@ -131,9 +131,21 @@ static const struct expectation expectations[] = {
     { "port-write", "e6 80", EXIT_IO, 0x800040, WITH(PROCESSOR_BASED_CONTROLS, PROC_UNCONDITIONAL_IO_EXITING) },
     { "msr-read", "0f 32", EXIT_RDMSR, 0, { { 0 } }, 0, 0 },
     { "msr-write", "0f 30", EXIT_WRMSR, 0, { { 0 } }, 0, 0 },
-    { "cr0-write", "0f 22 c0", EXIT_CR_ACCESS, 0, { SET(CR0_GUEST_HOST_MASK, CR0_NE), SET(CR0_READ_SHADOW, CR0_NE) }, 0, 0 },
+    { "cr0-write",
+      "0f 22 c0",
+      EXIT_CR_ACCESS,
+      0,
+      { SET(CR0_GUEST_HOST_MASK, CR0_NE), SET(CR0_READ_SHADOW, CR0_NE) },
+      0,
+      0 },
     { "cr3-read", "0f 20 d8", EXIT_CR_ACCESS, 0x13, WITH(PROCESSOR_BASED_CONTROLS, PROC_CR3_STORE_EXITING) },
-    { "cr4-write", "0f 22 e0", EXIT_CR_ACCESS, 4, { SET(CR4_GUEST_HOST_MASK, CR4_VMXE), SET(CR4_READ_SHADOW, CR4_VMXE) }, 0, 0 },
+    { "cr4-write",
+      "0f 22 e0",
+      EXIT_CR_ACCESS,
+      4,
+      { SET(CR4_GUEST_HOST_MASK, CR4_VMXE), SET(CR4_READ_SHADOW, CR4_VMXE) },
+      0,
+      0 },
     { "dr-read", "0f 21 f8", EXIT_MOV_DR, 0x17, WITH(PROCESSOR_BASED_CONTROLS, PROC_MOV_DR_EXITING) },
     { "rdtsc", "0f 31", EXIT_RDTSC, 0, WITH(PROCESSOR_BASED_CONTROLS, PROC_RDTSC_EXITING) },
     { "invlpg", "0f 01 3f", EXIT_INVLPG, ANY, WITH(PROCESSOR_BASED_CONTROLS, PROC_INVLPG_EXITING) },
@@ -144,7 +156,8 @@ static const struct expectation expectations[] = {
     { "xsetbv", "0f 01 d1", EXIT_XSETBV, 0, { SET_BITS(GUEST_CR4, CR4_OSXSAVE) }, 0, 0 },
     { "undefined", "0f 0b", EXIT_EXCEPTION_OR_NMI, 0, { SET(EXCEPTION_BITMAP, BIT32(6)) }, 0, 0 },
     { "breakpoint", "cc", EXIT_EXCEPTION_OR_NMI, 0, { SET(EXCEPTION_BITMAP, BIT32(3)) }, 0, 0 },
-    { "interrupt-window", "fb 90 90", EXIT_INTERRUPT_WINDOW, 0, WITH(PROCESSOR_BASED_CONTROLS, PROC_INTERRUPT_WINDOW_EXITING) },
+    { "interrupt-window", "fb 90 90", EXIT_INTERRUPT_WINDOW, 0,
+      WITH(PROCESSOR_BASED_CONTROLS, PROC_INTERRUPT_WINDOW_EXITING) },
     { "preemption-timer", "eb fe", EXIT_PREEMPTION_TIMER, 0, { SET(PREEMPTION_TIMER_VALUE, 1000) }, 0, 0 },
     { "triple-fault", "0f 0b", EXIT_TRIPLE_FAULT, 0, { SET(GUEST_IDTR_LIMIT, 0) }, 0, 0 },
 };
@@ -234,7 +247,8 @@ static void interrupt_window(void)
         vmx_write(VMCS_PROCESSOR_BASED_CONTROLS, vcpu.field[FIELD_PROCESSOR_BASED_CONTROLS]);
         vmx_write(VMCS_VM_ENTRY_INTERRUPTION_INFO, INTR_VALID | VECTOR);
         if (run_until(name, EXIT_VMCALL))
-            result_expect(SUITE, name, "the handler's address", vcpu_get(FIELD_GUEST_RIP) + vcpu_get(FIELD_GUEST_CS_BASE),
+            result_expect(SUITE, name, "the handler's address",
+                          vcpu_get(FIELD_GUEST_RIP) + vcpu_get(FIELD_GUEST_CS_BASE),
                           GUEST_HANDLERS + VECTOR * GUEST_HANDLER_SIZE);
     }
     vcpu_revert(&vcpu);

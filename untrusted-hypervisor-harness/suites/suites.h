@@ -29,6 +29,7 @@ void conformance_ept(void);
 void conformance_lists(void);
 void conformance_bitmaps(void);
 void conformance_host(void);
+void conformance_random(void);
 void conformance_root(void);
 
 #endif
