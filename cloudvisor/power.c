@@ -104,7 +104,6 @@ static void intercept_register(uint16_t port)
 void power_init(void)
 {
     find_ports();
-    intercepts_add_port(PORT_KEYBOARD);
     intercepts_add_port(PORT_RESET_CONTROL);
     intercept_register(power.control_a);
     intercept_register(power.control_b);
@@ -112,6 +111,11 @@ void power_init(void)
         intercepts_add_port(power.reset);
     cv_log(LOG_DEBUG, "power: PM1 control %x and %x, S5 type %u, reset %x", power.control_a, power.control_b,
            power.type_s5, power.reset);
+}
+
+void power_guard_keyboard(void)
+{
+    intercepts_add_port(PORT_KEYBOARD);
 }
 
 static bool is_control(uint16_t port)

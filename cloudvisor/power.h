@@ -11,6 +11,12 @@
 /* Finds the ports in the firmware's ACPI tables, or of the PIIX4 that emulators have, and intercepts them. */
 void power_init(void);
 
+/*
+ * Intercepts the keyboard controller, whose command FEh resets the machine. Called when the host enters VMX operation:
+ * before that no VM can exist that a reset would endanger, and firmware and boot loaders poll this port without end.
+ */
+void power_guard_keyboard(void);
+
 /* The host's OUT of `value` to an intercepted port; false if it must not reach the hardware. */
 bool power_host_out(uint16_t port, unsigned bytes, uint32_t value);
 

@@ -3,6 +3,7 @@
  * One byte of state per frame, and per 2 MiB the number of frames that need a mapping of their own (WATCHED, LAYER,
  * VM), which tells where large pages may be used.
  */
+#include <string.h>
 #include "ept-guard/frames.h"
 
 #define FRAME_SHIFT 12
@@ -42,8 +43,9 @@ void frames_add_ram(uint64_t base, uint64_t size)
     uint64_t first = base >> FRAME_SHIFT;
     uint64_t frames = size >> FRAME_SHIFT;
 
-    for (uint64_t i = first; i < count && i - first < frames; i++)
-        states[i] = FRAME_HOST;
+    if (first >= count)
+        return;
+    memset(states + first, FRAME_HOST, frames < count - first ? frames : count - first);
 }
 
 enum frame_state frame_state(hpa_t pa)

@@ -4,6 +4,7 @@
  * memory operands are read once, and a wrong one gets the fault or the error number that the processor would give.
  */
 #include "cloudvisor/host_memory.h"
+#include "cloudvisor/power.h"
 #include "cloudvisor/vmcs01.h"
 #include "nested-vmx/nested_internal.h"
 
@@ -212,6 +213,7 @@ static void vmxon(struct cpu *cpu, uint32_t info)
     cpu->vmx_on = true;
     cpu->vmxon_pointer = region;
     own_cr0_bits(CR0_NE | CR0_PE | CR0_PG);
+    power_guard_keyboard();
     vmx_succeed();
 }
 
