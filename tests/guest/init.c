@@ -25,146 +25,142 @@
 #include "workload.h"
 
 static const char *const modules[] = {
-	"virtio_ring",		 "virtio",	 "virtio_mmio", "virtio_pci_modern_dev",
-	"virtio_pci_legacy_dev", "virtio_pci", "virtio_blk",
+    "virtio_ring",           "virtio",     "virtio_mmio", "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk",
 };
 
 static _Noreturn void power_off(void)
 {
-	tcdrain(STDOUT_FILENO);
-	sync();
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
+    tcdrain(STDOUT_FILENO);
+    sync();
+    reboot(RB_POWER_OFF);
+    for (;;)
+        pause();
 }
 
 static _Noreturn void fail(const char *what)
 {
-	printf("CVG failed %s: %s\n", what, strerror(errno));
-	power_off();
+    printf("CVG failed %s: %s\n", what, strerror(errno));
+    power_off();
 }
 
 static void load_modules(void)
 {
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		char path[64];
-		int fd;
+    for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+        char path[64];
+        int fd;
 
-		snprintf(path, sizeof(path), "/modules/%s.ko", modules[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue; /* built in, or this kernel has no such module */
-		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
-			fail(modules[i]);
-		close(fd);
-	}
+        snprintf(path, sizeof(path), "/modules/%s.ko", modules[i]);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue; /* built in, or this kernel has no such module */
+        if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+            fail(modules[i]);
+        close(fd);
+    }
 }
 
 /* In a child bound to the CPU, so that no CPU's result can stand for another's. */
 static uint64_t cpu_loop_on(int cpu, uint64_t seed)
 {
-	uint64_t *result = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	cpu_set_t cpus;
-	int status;
-	pid_t child;
+    uint64_t *result = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cpu_set_t cpus;
+    int status;
+    pid_t child;
 
-	if (result == MAP_FAILED)
-		fail("mmap");
-	child = fork();
-	if (child < 0)
-		fail("fork");
-	if (child == 0) {
-		CPU_ZERO(&cpus);
-		CPU_SET((size_t)cpu, &cpus);
-		if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-			_exit(1);
-		*result = workload_cpu_loop(seed, CPU_LOOP_STEPS);
-		_exit(0);
-	}
-	if (waitpid(child, &status, 0) != child || status != 0)
-		fail("cpu loop");
-	return *result;
+    if (result == MAP_FAILED)
+        fail("mmap");
+    child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        CPU_ZERO(&cpus);
+        CPU_SET((size_t)cpu, &cpus);
+        if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+            _exit(1);
+        *result = workload_cpu_loop(seed, CPU_LOOP_STEPS);
+        _exit(0);
+    }
+    if (waitpid(child, &status, 0) != child || status != 0)
+        fail("cpu loop");
+    return *result;
 }
 
 static void check_cpus(uint64_t seed)
 {
-	long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
+    long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
 
-	printf("CVG cpus %ld\n", cpu_count);
-	for (int cpu = 0; cpu < cpu_count; cpu++)
-		printf("CVG cpu %016" PRIx64 "\n", cpu_loop_on(cpu, seed));
+    printf("CVG cpus %ld\n", cpu_count);
+    for (int cpu = 0; cpu < cpu_count; cpu++)
+        printf("CVG cpu %016" PRIx64 "\n", cpu_loop_on(cpu, seed));
 }
 
 static void check_memory(uint64_t seed)
 {
-	uint64_t *words = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *words = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (words == MAP_FAILED)
-		fail("mmap");
-	workload_fill(words, MEMORY_BYTES / sizeof(*words), seed);
-	printf("CVG memory %016" PRIx64 "\n",
-	       workload_digest(words, MEMORY_BYTES / sizeof(*words)));
-	munmap(words, MEMORY_BYTES);
+    if (words == MAP_FAILED)
+        fail("mmap");
+    workload_fill(words, MEMORY_BYTES / sizeof(*words), seed);
+    printf("CVG memory %016" PRIx64 "\n", workload_digest(words, MEMORY_BYTES / sizeof(*words)));
+    munmap(words, MEMORY_BYTES);
 }
 
 static void disk_transfer(int fd, uint8_t *data, int writing)
 {
-	size_t done = 0;
+    size_t done = 0;
 
-	while (done < DISK_BYTES) {
-		size_t left = DISK_BYTES - done;
-		ssize_t count = writing ? pwrite(fd, data + done, left, (off_t)done) :
-					  pread(fd, data + done, left, (off_t)done);
+    while (done < DISK_BYTES) {
+        size_t left = DISK_BYTES - done;
+        ssize_t count = writing ? pwrite(fd, data + done, left, (off_t)done)
+                                : pread(fd, data + done, left, (off_t)done);
 
-		if (count == 0)
-			errno = EIO;
-		if (count <= 0)
-			fail(writing ? "disk write" : "disk read");
-		done += (size_t)count;
-	}
+        if (count == 0)
+            errno = EIO;
+        if (count <= 0)
+            fail(writing ? "disk write" : "disk read");
+        done += (size_t)count;
+    }
 }
 
 /* O_DIRECT: what is read back comes from the device, not from the page cache. */
 static void check_disk(uint64_t seed)
 {
-	const size_t word_count = DISK_BYTES / sizeof(uint64_t);
-	uint64_t *words = mmap(NULL, DISK_BYTES, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
+    const size_t word_count = DISK_BYTES / sizeof(uint64_t);
+    uint64_t *words = mmap(NULL, DISK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
 
-	if (words == MAP_FAILED)
-		fail("mmap");
-	if (fd < 0)
-		fail("/dev/vda");
-	disk_transfer(fd, (uint8_t *)words, 0);
-	printf("CVG disk_read %016" PRIx64 "\n", workload_digest(words, word_count));
-	workload_fill(words, word_count, seed + 1);
-	disk_transfer(fd, (uint8_t *)words, 1);
-	if (fsync(fd) < 0)
-		fail("fsync");
-	memset(words, 0, DISK_BYTES);
-	disk_transfer(fd, (uint8_t *)words, 0);
-	printf("CVG disk_written %016" PRIx64 "\n", workload_digest(words, word_count));
-	close(fd);
+    if (words == MAP_FAILED)
+        fail("mmap");
+    if (fd < 0)
+        fail("/dev/vda");
+    disk_transfer(fd, (uint8_t *)words, 0);
+    printf("CVG disk_read %016" PRIx64 "\n", workload_digest(words, word_count));
+    workload_fill(words, word_count, seed + 1);
+    disk_transfer(fd, (uint8_t *)words, 1);
+    if (fsync(fd) < 0)
+        fail("fsync");
+    memset(words, 0, DISK_BYTES);
+    disk_transfer(fd, (uint8_t *)words, 0);
+    printf("CVG disk_written %016" PRIx64 "\n", workload_digest(words, word_count));
+    close(fd);
 }
 
 int main(void)
 {
-	const char *seed_text = getenv("cvseed");
-	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 1;
+    const char *seed_text = getenv("cvseed");
+    uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 1;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("CVG up\n");
-	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) < 0 && errno != EBUSY)
-		fail("devtmpfs");
-	if (mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
-		fail("sysfs");
-	load_modules();
-	check_cpus(seed);
-	check_memory(seed);
-	check_disk(seed);
-	printf("CVG done\n");
-	power_off();
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("CVG up\n");
+    if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) < 0 && errno != EBUSY)
+        fail("devtmpfs");
+    if (mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+        fail("sysfs");
+    load_modules();
+    check_cpus(seed);
+    check_memory(seed);
+    check_disk(seed);
+    printf("CVG done\n");
+    power_off();
 }

@@ -11,33 +11,33 @@
 #include <stdint.h>
 
 #define CPU_LOOP_STEPS 4000000u
-#define MEMORY_BYTES (8u << 20)
-#define DISK_BYTES (1u << 20)
+#define MEMORY_BYTES   (8u << 20)
+#define DISK_BYTES     (1u << 20)
 
 /* A linear congruential generator: its n-th value also has a closed form. */
 static inline uint64_t workload_cpu_loop(uint64_t seed, uint32_t steps)
 {
-	uint64_t value = seed;
+    uint64_t value = seed;
 
-	for (uint32_t i = 0; i < steps; i++)
-		value = value * 6364136223846793005u + 1442695040888963407u;
-	return value;
+    for (uint32_t i = 0; i < steps; i++)
+        value = value * 6364136223846793005u + 1442695040888963407u;
+    return value;
 }
 
 static inline void workload_fill(uint64_t *words, size_t word_count, uint64_t seed)
 {
-	for (size_t i = 0; i < word_count; i++)
-		words[i] = (seed + i) * 0x9e3779b97f4a7c15u;
+    for (size_t i = 0; i < word_count; i++)
+        words[i] = (seed + i) * 0x9e3779b97f4a7c15u;
 }
 
 /* Depends on each word and on its place. */
 static inline uint64_t workload_digest(const uint64_t *words, size_t word_count)
 {
-	uint64_t digest = 0;
+    uint64_t digest = 0;
 
-	for (size_t i = 0; i < word_count; i++)
-		digest = digest * 31 + words[i];
-	return digest;
+    for (size_t i = 0; i < word_count; i++)
+        digest = digest * 31 + words[i];
+    return digest;
 }
 
 #endif
