@@ -9,6 +9,7 @@ void suite_conformance(void)
     conformance_capabilities();
     conformance_root();
     conformance_instructions();
+    conformance_operands();
     conformance_fields();
     conformance_entry();
     conformance_guest();

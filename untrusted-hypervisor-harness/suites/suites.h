@@ -21,6 +21,7 @@ void suite_bench(void);
 void conformance_capabilities(void);
 void conformance_instructions(void);
 void conformance_fields(void);
+void conformance_operands(void);
 void conformance_entry(void);
 void conformance_guest(void);
 void conformance_exits(void);
