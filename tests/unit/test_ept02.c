@@ -79,6 +79,7 @@ static int start(void **state)
 {
     (void)state;
     start_with(512, EPTP);
+    fake_forbid(hpa(0)); /* an absent entry must not be followed */
     return 0;
 }
 
@@ -292,6 +293,19 @@ static void cleared_flags_are_noticed_at_a_sync(void **state)
     expect(GUEST, LEVEL_4K, 0x5000 | EPT_READ | EPT_EXECUTE);
 }
 
+/* A page that was only read, and one that was written: both stay as they are while the host leaves the flags alone. */
+static void unchanged_flags_keep_the_pages(void **state)
+{
+    (void)state;
+    host_maps(GUEST, LEVEL_4K, 0x5000 | EPT_RWX);
+    host_maps(GUEST + 4096, LEVEL_4K, 0x6000 | EPT_RWX);
+    assert_int_equal(access_by_guest(GUEST, EPT_READ), EPT02_FILLED);
+    assert_int_equal(access_by_guest(GUEST + 4096, EPT_WRITE), EPT02_FILLED);
+    ept02_sync(tree);
+    expect(GUEST, LEVEL_4K, 0x5000 | EPT_READ | EPT_EXECUTE);
+    expect(GUEST + 4096, LEVEL_4K, 0x6000 | EPT_RWX);
+}
+
 static void accessed_flags_of_tables_are_noticed_at_a_sync(void **state)
 {
     hpa_t where;
@@ -405,6 +419,40 @@ static void a_sync_flushes_before_tables_are_reused(void **state)
     assert_false(ept_has_released());
 }
 
+/* The host made a large page of many small ones and left the INVEPT for later. */
+static void a_fill_that_replaces_a_table_flushes(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    host_maps(GUEST, LEVEL_4K, 0x5000 | EPT_RWX);
+    assert_int_equal(access_by_guest(GUEST, EPT_READ), EPT02_FILLED);
+    before = fake_flushes;
+    host_maps(GUEST, LEVEL_2M, 0x20000000 | EPT_RWX);
+    assert_int_equal(access_by_guest(GUEST + 0x1000, EPT_READ), EPT02_FILLED);
+    expect(GUEST, LEVEL_2M, 0x20000000 | EPT_RWX);
+    assert_int_equal(fake_flushes, before + 1);
+    assert_false(ept_has_released());
+}
+
+static void counters_count(void **state)
+{
+    const uint64_t *stats = fake_cpu->stats;
+
+    (void)state;
+    host_maps(GUEST, LEVEL_4K, 0x5000 | EPT_RWX);
+    assert_int_equal(access_by_guest(GUEST, EPT_READ), EPT02_FILLED);
+    assert_int_equal(access_by_guest(GUEST + 4096, EPT_READ), EPT02_VIOLATION);
+    assert_int_equal(stats[STAT_ept02_fills], 1);
+    ept02_sync(tree);
+    assert_int_equal(stats[STAT_ept02_syncs], 1);
+    assert_int_equal(stats[STAT_ept02_drops], 0);
+    ept02_put(tree);
+    for (uint64_t i = 0; i < EPT02_MAX; i++)
+        ept02_put(ept02_get(0x8000000 + i * 4096 + EPTP_WB_WALK_4));
+    assert_int_equal(stats[STAT_ept02_drops], 1);
+}
+
 static void marking_follows_the_root(void **state)
 {
     struct ept02 *other = ept02_get(UINT64_C(0x300000) | EPTP_WB_WALK_4);
@@ -457,10 +505,13 @@ static void trees_run_out_only_while_all_are_used(void **state)
     }
     assert_null(ept02_get(eptp_number(100)));
     ept02_put(got[7]);
+    ept02_put(ept02_get(eptp_number(7))); /* used later than number 9 now */
+    got[9]->stale = true;
     ept02_put(got[9]);
-    assert_ptr_equal(ept02_get(eptp_number(100)), got[7]); /* the one used least recently */
-    assert_int_equal(got[7]->eptp12, eptp_number(100));
-    assert_ptr_equal(ept02_get(eptp_number(9)), got[9]); /* still there */
+    assert_ptr_equal(ept02_get(eptp_number(100)), got[9]); /* the one used least recently */
+    assert_int_equal(got[9]->eptp12, eptp_number(100));
+    assert_false(got[9]->stale);
+    assert_ptr_equal(ept02_get(eptp_number(7)), got[7]); /* still there */
     assert_null(ept02_get(eptp_number(101)));
     for (uint64_t i = 0; i < EPT02_MAX - 1; i++)
         ept02_put(got[i]);
@@ -610,11 +661,14 @@ int main(void)
         WITH_TREE(revoking_finds_every_mapping),
         WITH_FLAGS(no_write_before_the_dirty_flag),
         WITH_FLAGS(cleared_flags_are_noticed_at_a_sync),
+        WITH_FLAGS(unchanged_flags_keep_the_pages),
         WITH_FLAGS(accessed_flags_of_tables_are_noticed_at_a_sync),
         WITH_FLAGS(the_pointer_keeps_the_flag),
         WITH_TREE(changes_take_effect_at_a_sync),
         WITH_TREE(tables_that_change_take_their_pages_along),
         WITH_TREE(a_sync_flushes_before_tables_are_reused),
+        WITH_TREE(a_fill_that_replaces_a_table_flushes),
+        WITH_TREE(counters_count),
         WITH_TREE(marking_follows_the_root),
         WITH_TREE(one_tree_per_pointer),
         WITH_TREE(trees_run_out_only_while_all_are_used),
