@@ -10,21 +10,24 @@
 
 const struct outcome unsupported_control = { .kind = OUTCOME_FAIL_VALID, .error = VMERR_ENTRY_CONTROLS };
 
-static uint32_t hidden_bits(struct vmx_control_cap hardware, struct vmx_control_cap offer)
+/* Bits that the processor leaves free and the layer's announcements don't: hidden, or always 1. */
+static bool keeps_offer(struct vmx_control_cap hardware, struct vmx_control_cap offer, uint64_t value)
 {
-    return hardware.may_be_1 & ~offer.may_be_1;
+    uint32_t hidden = hardware.may_be_1 & ~offer.may_be_1, forced = offer.must_be_1 & ~hardware.must_be_1;
+
+    return (value & hidden) == 0 && (~value & forced) == 0;
 }
 
 bool control_bits_comparable(enum vmcs_index field, uint64_t value)
 {
     switch (field) {
-    case FIELD_PIN_BASED_CONTROLS: return (value & hidden_bits(vmx_hardware.pin, vmx_offer.pin)) == 0;
-    case FIELD_PROCESSOR_BASED_CONTROLS: return (value & hidden_bits(vmx_hardware.proc, vmx_offer.proc)) == 0;
+    case FIELD_PIN_BASED_CONTROLS: return keeps_offer(vmx_hardware.pin, vmx_offer.pin, value);
+    case FIELD_PROCESSOR_BASED_CONTROLS: return keeps_offer(vmx_hardware.proc, vmx_offer.proc, value);
     case FIELD_SECONDARY_CONTROLS:
         return (vcpu_get(FIELD_PROCESSOR_BASED_CONTROLS) & PROC_SECONDARY_CONTROLS) == 0 ||
-               (value & hidden_bits(vmx_hardware.secondary, vmx_offer.secondary)) == 0;
-    case FIELD_VM_EXIT_CONTROLS: return (value & hidden_bits(vmx_hardware.exit, vmx_offer.exit)) == 0;
-    case FIELD_VM_ENTRY_CONTROLS: return (value & hidden_bits(vmx_hardware.entry, vmx_offer.entry)) == 0;
+               keeps_offer(vmx_hardware.secondary, vmx_offer.secondary, value);
+    case FIELD_VM_EXIT_CONTROLS: return keeps_offer(vmx_hardware.exit, vmx_offer.exit, value);
+    case FIELD_VM_ENTRY_CONTROLS: return keeps_offer(vmx_hardware.entry, vmx_offer.entry, value);
     default: return true;
     }
 }

@@ -55,9 +55,9 @@ void check_cases(struct vcpu *v, const char *prefix, const struct entry_case *ca
 void check_flips(struct vcpu *v, const char *prefix, enum vmcs_index field, unsigned first, unsigned last);
 
 /*
- * False if `value` sets a bit of control field `field` that the processor has but the layer never offers. A run under
- * the layer then sees VMfailValid(7); a bare run is told to say so as well, since the case is "a control bit that is
- * not supported".
+ * False if `value` for control field `field` is one that the processor allows, but not the layer's announcements: a
+ * hidden bit set, or one cleared that must be 1. A run under the layer then sees VMfailValid(7); a bare run is told to
+ * say so as well, since the case is "a setting that is not supported".
  */
 bool control_bits_comparable(enum vmcs_index field, uint64_t value);
 extern const struct outcome unsupported_control;
