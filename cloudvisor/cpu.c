@@ -31,7 +31,8 @@ static volatile uint64_t flush_generation;
 
 void cpu_enter_first(struct cpu *cpu);
 
-enum { MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101,
+#define APIC_PAGE UINT64_C(0xfee00000)
+enum { MSR_APIC_BASE = 0x1b, MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101,
        MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
 #define FEATURE_CONTROL_LOCKED 1u
 #define FEATURE_CONTROL_VMX    4u
@@ -88,6 +89,8 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     pool_init(hpa(boot->region_base + boot->free_offset), boot->region_size - boot->free_offset);
     vmx_caps_read(&caps_hw, read_msr);
     vmx_caps_offer(&caps_hw, &caps_offer);
+    if ((hw_rdmsr(MSR_APIC_BASE) & UINT64_C(0x000ffffffffff000)) != APIC_PAGE)
+        return DEMOTE_UNSUITABLE_CPU;
     physical_bits = hw_cpuid(0x80000008, 0).eax & 0xff;
     mtrr_read(&mtrrs, physical_bits, read_msr);
     trap = boot->init_mode == BOOT_INIT_TRAP && boot->cpu_count > 1;
@@ -328,6 +331,7 @@ static void wait_for_sipi(struct cpu *cpu)
 
 void cpu_serve_requests(struct cpu *cpu)
 {
+    log_halt_after_panic();
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
     flush_own(cpu);
     if (cpu->init_request && !cpu->vmx_on) {

@@ -11,6 +11,8 @@
 /* boot_info.h offsets, checked by static asserts in cpu.c. */
 #define BOOT_REGION_BASE 8
 #define BOOT_ROOT_CR3 32
+#define MSR_EFER 0xc0000080
+#define EFER_NXE 0x800
 
     .section .head, "ax"
     .globl layer_header
@@ -38,6 +40,10 @@ layer_entry:
     cli
     mov %cr3, %r12
     mov %rsp, %r13
+    mov $MSR_EFER, %ecx /* the tables below use the execute-disable bit */
+    rdmsr
+    or $EFER_NXE, %eax
+    wrmsr
     mov BOOT_ROOT_CR3(%rdi), %rax
     mov BOOT_REGION_BASE(%rdi), %r14
     mov %rax, %cr3

@@ -8,7 +8,6 @@
 #include "cloudvisor/vmcs01.h"
 #include "nested-vmx/vmcs_fields.h"
 
-#define CR0_WP UINT64_C(0x10000)
 #define CR0_VALID UINT64_C(0xe005003f)
 #define CR0_ET UINT64_C(0x10)
 #define PAGING_CR4 (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))

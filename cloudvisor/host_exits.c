@@ -14,7 +14,7 @@
 #include "cloudvisor/log.h"
 #include "cloudvisor/power.h"
 #include "cloudvisor/vmcs01.h"
-#include "ept-guard/ept.h"
+#include "ept-guard/ept02.h"
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
@@ -23,6 +23,9 @@ enum { MSR_APIC_BASE = 0x1b, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 }
 #define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
 #define CPUID_1_ECX_SMX     BIT32(6)
 #define CPUID_1_ECX_OSXSAVE BIT32(27)
+#define CPUID_1_ECX_DS      (BIT32(2) | BIT32(4)) /* DTES64, DS-CPL */
+#define CPUID_1_EDX_DS      BIT32(21)
+#define CPUID_6_EAX_HFI     BIT32(19)
 #define CPUID_7_EBX_PT      BIT32(25)
 
 static void set_low32(uint64_t *gpr, uint32_t value)
@@ -36,9 +39,12 @@ static void cpuid_exit(struct cpu *cpu)
     struct hw_cpuid r = hw_cpuid(leaf, subleaf);
 
     if (leaf == 1) {
-        r.ecx &= ~(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE);
+        r.ecx &= ~(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE | CPUID_1_ECX_DS);
+        r.edx &= ~CPUID_1_EDX_DS;
         if ((hw_vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0)
             r.ecx |= CPUID_1_ECX_OSXSAVE;
+    } else if (leaf == 6) {
+        r.eax &= ~CPUID_6_EAX_HFI;
     } else if (leaf == 7 && subleaf == 0) {
         r.ebx &= ~CPUID_7_EBX_PT;
     } else if (leaf == 0x14) {
@@ -246,18 +252,30 @@ void exit_reinject(void)
         hw_vmwrite(VMCS_VM_ENTRY_INSTRUCTION_LENGTH, hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
 }
 
-/* A write to the trapped local APIC's page: decode it from a private copy and carry it out. */
-static void apic_page_write(struct cpu *cpu, uint32_t offset)
+/* Decodes the instruction at the host's RIP from a private copy. */
+static bool decode_current(uint8_t bytes[INSTRUCTION_MAX], struct decoded *d)
 {
     uint32_t rights = (uint32_t)hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
     enum decode_mode mode = (rights & BIT32(13)) != 0   ? DECODE_64
                             : (rights & BIT32(14)) != 0 ? DECODE_32
                                                         : DECODE_16;
-    uint8_t bytes[INSTRUCTION_MAX];
-    size_t available = host_fetch(bytes, sizeof(bytes));
+    size_t available = host_fetch(bytes, INSTRUCTION_MAX);
+
+    return decode_instruction(bytes, (unsigned)available, mode, d) == DECODE_OK;
+}
+
+static void skip_bytes(unsigned length)
+{
+    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + length);
+}
+
+/* A write to the trapped local APIC's page: carried out for the host. */
+static void apic_page_write(struct cpu *cpu, uint32_t offset)
+{
+    uint8_t bytes[INSTRUCTION_MAX] = { 0 };
     struct decoded d;
 
-    if (decode_instruction(bytes, (unsigned)available, mode, &d) != DECODE_OK || d.kind == DECODE_LOAD || d.size != 4) {
+    if (!decode_current(bytes, &d) || d.kind == DECODE_LOAD || d.size != 4) {
         cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported", bytes[0],
                        bytes[1], bytes[2], bytes[3]);
         host_inject_gp();
@@ -273,16 +291,47 @@ static void apic_page_write(struct cpu *cpu, uint32_t offset)
 
         apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, reg));
     }
-    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + d.length);
+    skip_bytes(d.length);
+}
+
+/* True if the violation is a data access to a translated linear address, not a fetch and not a page walk. */
+static bool operand_access(uint64_t qualification)
+{
+    enum { FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 };
+
+    return (qualification & (FETCH | LINEAR_VALID | TRANSLATED)) == (LINEAR_VALID | TRANSLATED);
+}
+
+/* Plain moves to or from memory that is not there: loads give all-ones, stores vanish. */
+static bool emulate_absent(struct cpu *cpu)
+{
+    uint8_t bytes[INSTRUCTION_MAX];
+    struct decoded d;
+
+    if ((hw_vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID) != 0 || !decode_current(bytes, &d) || d.reg == RSP)
+        return false;
+    if (d.kind != DECODE_STORE)
+        cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], UINT64_MAX);
+    skip_bytes(d.length);
+    return true;
+}
+
+/* When the pool is empty all EPTs are dropped and made again on demand: page tables are derived, never the truth. */
+static void make_room(struct cpu *cpu)
+{
+    ept02_clear_all();
+    host_ept_rebuild();
+    flush_all_cpus(cpu);
 }
 
 static void layer_access(struct cpu *cpu, hpa_t address, bool write)
 {
     cpu_count_stat(cpu, write ? STAT_layer_writes : STAT_layer_reads);
-    cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx, rip %lx", write ? "writes to" : "reads", address.raw,
-                   hw_vmread(VMCS_GUEST_RIP));
-    if (!host_ept_map_decoy(address, write))
-        cv_panic("no memory for the host's EPT");
+    cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx", write ? "writes to" : "reads", address.raw);
+    if (operand_access(hw_vmread(VMCS_EXIT_QUALIFICATION)) && emulate_absent(cpu))
+        return;
+    while (!host_ept_map_decoy(address, write))
+        make_room(cpu);
     vmcs01_set_timer(cpu, true);
 }
 
@@ -294,6 +343,10 @@ void host_ept_access(struct cpu *cpu)
 
     layer_lock();
     answer = host_ept_violation(address, write);
+    if (answer == HOST_EPT_FULL) {
+        make_room(cpu);
+        answer = host_ept_violation(address, write);
+    }
     if (answer == HOST_EPT_LAYER && !cpu->in_l2)
         layer_access(cpu, address, write);
     layer_unlock();
@@ -310,6 +363,7 @@ void host_ept_access(struct cpu *cpu)
 void host_nmi_exit(struct cpu *cpu)
 {
     cpu_unblock_nmis();
+    log_halt_after_panic();
     if (__atomic_exchange_n(&cpu->kick_pending, 0, __ATOMIC_SEQ_CST) == 0) {
         cpu->host_nmi = 1;
         cpu->attention = 1;
@@ -389,7 +443,12 @@ void host_exit(struct cpu *cpu, uint32_t reason)
     case EXIT_EPT_VIOLATION: host_ept_access(cpu); break;
     case EXIT_PREEMPTION_TIMER: timer_exit(cpu); break;
     case EXIT_XSETBV: xsetbv_exit(cpu); break;
-    default: unexpected_exit(cpu, reason);
+    case EXIT_EPT_MISCONFIGURATION: unexpected_exit(cpu, reason);
+    default:
+        if ((reason & EXIT_ENTRY_FAILURE) != 0)
+            unexpected_exit(cpu, reason);
+        host_inject_ud(); /* an instruction newer than this layer */
+        break;
     }
 }
 

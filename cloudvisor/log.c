@@ -11,7 +11,7 @@ static char ring[RING_SIZE];
 static uint64_t ring_total;
 static uint16_t uart;
 static enum log_level max_level = LOG_INFO;
-static volatile bool log_busy;
+static volatile bool log_busy, panicked;
 
 void log_init(uint16_t port, enum log_level verbosity)
 {
@@ -155,15 +155,25 @@ bool log_read(uint64_t offset, uint64_t *bytes, uint64_t *total)
     return true;
 }
 
+void log_halt_after_panic(void)
+{
+    if (panicked)
+        hw_halt_forever();
+}
+
 _Noreturn void cv_panic(const char *format, ...)
 {
     va_list args;
 
+    panicked = true;
     log_busy = false;
     va_start(args, format);
     put_line(format, &args);
     va_end(args);
     cv_log(LOG_ERROR, "panic: this machine stops here");
-    for (;;)
-        hw_halt_forever();
+    for (unsigned i = 0; i < BOOT_CPU_MAX; i++) {
+        if (cpus[i] != NULL && cpus[i] != hw_this_cpu())
+            cpu_kick(hw_this_cpu(), cpus[i]);
+    }
+    hw_halt_forever();
 }

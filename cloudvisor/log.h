@@ -23,6 +23,9 @@ bool log_read(uint64_t offset, uint64_t *bytes, uint64_t *total);
 
 void log_init(uint16_t port, enum log_level verbosity);
 
+/* Halts this CPU if another one has panicked; called wherever a kick arrives. */
+void log_halt_after_panic(void);
+
 /* Logs, stops every CPU, and halts for good. */
 _Noreturn void cv_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

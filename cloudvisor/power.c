@@ -118,19 +118,22 @@ void power_guard_keyboard(void)
     intercepts_add_port(PORT_KEYBOARD);
 }
 
-static bool is_control(uint16_t port)
+/* The high byte that a write of `bytes` at `port` puts into the PM1 control register `control`; -1 if none. */
+static int control_high_byte(uint16_t control, uint16_t port, unsigned bytes, uint32_t value)
 {
-    return port != 0 && (port == power.control_a || port == power.control_b);
+    unsigned offset = (unsigned)control + 1 - port;
+
+    return control != 0 && offset < bytes ? (int)(value >> (8 * offset) & 0xff) : -1;
 }
 
 /* A write that starts a sleep state, as 16 bits at the control register; 0 if it is none. */
 static uint32_t sleep_request(uint16_t port, unsigned bytes, uint32_t value)
 {
-    if (is_control(port) && bytes >= 2)
-        return (value & SLEEP_ENABLE) != 0 ? value & 0xffff : 0;
-    if (is_control(port - 1))
-        return (value << 8 & SLEEP_ENABLE) != 0 ? value << 8 & 0xffff : 0;
-    return 0;
+    int high = control_high_byte(power.control_a, port, bytes, value);
+
+    if (high < 0)
+        high = control_high_byte(power.control_b, port, bytes, value);
+    return high >= 0 && ((uint32_t)high << 8 & SLEEP_ENABLE) != 0 ? (uint32_t)high << 8 : 0;
 }
 
 bool power_host_out(uint16_t port, unsigned bytes, uint32_t value)

@@ -21,7 +21,7 @@ uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted)
 
 void cpu_write_host_state(struct cpu *cpu)
 {
-    hw_vmwrite(VMCS_HOST_CR0, hw_read_cr0());
+    hw_vmwrite(VMCS_HOST_CR0, (hw_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW));
     hw_vmwrite(VMCS_HOST_CR3, boot->root_cr3);
     hw_vmwrite(VMCS_HOST_CR4, hw_read_cr4() | CR4_OSXSAVE);
     hw_vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
@@ -62,6 +62,13 @@ static void write_controls(struct cpu *cpu)
                                                                         ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_GUEST));
 }
 
+/* Controls that must be 0; a VMCS region's initial contents mean nothing. */
+static const uint16_t zeroed[] = {
+    VMCS_EXCEPTION_BITMAP, VMCS_PAGE_FAULT_ERROR_CODE_MASK, VMCS_PAGE_FAULT_ERROR_CODE_MATCH, VMCS_CR3_TARGET_COUNT,
+    VMCS_VM_EXIT_MSR_STORE_COUNT, VMCS_VM_EXIT_MSR_LOAD_COUNT, VMCS_VM_ENTRY_MSR_LOAD_COUNT,
+    VMCS_VM_ENTRY_INTERRUPTION_INFO,
+};
+
 void vmcs01_init(struct cpu *cpu)
 {
     write_controls(cpu);
@@ -72,11 +79,12 @@ void vmcs01_init(struct cpu *cpu)
     hw_vmwrite(VMCS_IO_BITMAP_A, intercepts_io_bitmap(0).raw);
     hw_vmwrite(VMCS_IO_BITMAP_B, intercepts_io_bitmap(1).raw);
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
-    hw_vmwrite(VMCS_EXCEPTION_BITMAP, 0);
+    for (unsigned i = 0; i < sizeof(zeroed) / sizeof(zeroed[0]); i++)
+        hw_vmwrite(zeroed[i], 0);
     if (cpu->vmcs01_secondary & SEC_XSAVES)
         hw_vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
     hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE);
-    hw_vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE);
+    hw_vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE | CR4_SMXE);
 }
 
 static void set_segment(unsigned index, uint16_t selector, uint64_t base, uint32_t limit, uint32_t rights)

@@ -14,6 +14,7 @@ enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
 
 #define CR0_PE UINT64_C(0x1)
 #define CR0_NE UINT64_C(0x20)
+#define CR0_WP UINT64_C(0x10000)
 #define CR0_NW UINT64_C(0x20000000)
 #define CR0_CD UINT64_C(0x40000000)
 #define CR0_PG UINT64_C(0x80000000)

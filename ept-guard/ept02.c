@@ -30,27 +30,47 @@ uint64_t ept02_pointer(const struct ept02 *ept02)
 static void drop(struct ept02 *ept02)
 {
     ept_clear(&ept02->tree);
+    ept02->empty = true;
     cpu_count_stat(this_cpu(), STAT_ept02_drops);
 }
 
-/* The tree used least recently among those that nobody uses, but for `spare`; NULL if there is none. */
-static struct ept02 *oldest_unused(const struct ept02 *spare)
+/* The tree used least recently; `unused` leaves out those that active vmcs12s have. NULL if there is none. */
+static struct ept02 *oldest_tree(const struct ept02 *spare, bool unused)
 {
     struct ept02 *oldest = NULL;
 
     for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
-        if (t->users == 0 && t != spare && t->tree.root.raw != 0 && t->eptp12 != 0 &&
-            (oldest == NULL || t->last_use < oldest->last_use))
+        if (t == spare || t->eptp12 == 0 || t->empty || (unused && t->users != 0))
+            continue;
+        if (oldest == NULL || t->last_use < oldest->last_use)
             oldest = t;
     }
     return oldest;
 }
 
-/* Makes pages free by dropping the oldest unused tree; false if there is none left. */
+/* Makes pages free by dropping a tree's mappings, of one that nobody uses if possible; false if all are empty. */
 static bool make_room(const struct ept02 *spare)
 {
-    struct ept02 *oldest = oldest_unused(spare);
+    struct ept02 *oldest = oldest_tree(spare, true);
 
+    if (oldest == NULL)
+        oldest = oldest_tree(spare, false);
+    if (oldest == NULL)
+        return false;
+    drop(oldest);
+    flush_all_cpus(this_cpu());
+    return true;
+}
+
+/* Frees the slot of a tree that no active vmcs12 has; false if there is none. */
+static bool free_slot(void)
+{
+    struct ept02 *oldest = NULL;
+
+    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
+        if (t->users == 0 && (oldest == NULL || t->last_use < oldest->last_use))
+            oldest = t;
+    }
     if (oldest == NULL)
         return false;
     drop(oldest);
@@ -74,10 +94,14 @@ struct ept02 *ept02_get(uint64_t eptp12)
 
     if (t == NULL) {
         t = find(0);
-        if (t == NULL && make_room(NULL))
+        if (t == NULL && free_slot())
             t = find(0);
-        if (t == NULL || (t->tree.root.raw == 0 && !ept_create(&t->tree)))
+        if (t == NULL)
             return NULL;
+        while (t->tree.root.raw == 0 && !ept_create(&t->tree)) {
+            if (!make_room(t))
+                return NULL;
+        }
         t->eptp12 = eptp12;
         t->stale = false;
     }
@@ -134,9 +158,10 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
             return EPT02_VIOLATION;
     }
     while (!ept_map(&ept02->tree, address, level, part | permissions)) {
-        if (!make_room(ept02))
+        if (!make_room(ept02) && !make_room(NULL))
             return EPT02_FULL;
     }
+    ept02->empty = false;
     cpu_count_stat(this_cpu(), STAT_ept02_fills);
     if (ept_has_released())
         flush_all_cpus(this_cpu());
@@ -202,6 +227,14 @@ void ept02_mark_stale(uint64_t eptp12)
     for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
         if (t->eptp12 != 0 && (eptp12 == 0 || ((t->eptp12 ^ eptp12) & EPT_ADDRESS) == 0))
             t->stale = true;
+    }
+}
+
+void ept02_clear_all(void)
+{
+    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
+        if (t->eptp12 != 0)
+            drop(t);
     }
 }
 

@@ -9,12 +9,13 @@
 
 #include "ept-guard/ept12.h"
 
-enum { EPT02_MAX = 48 };
+enum { EPT02_MAX = 72 }; /* more than vmcs12s can be active, so that one is always free or unused */
 
 struct ept02 {
     uint64_t eptp12;    /* 0: free */
     struct ept tree;
     uint64_t last_use;
+    bool empty;         /* nothing but the root is in use */
     uint32_t users;     /* vmcs12s that have this tree loaded in their vmcs02 */
     volatile bool stale; /* the host executed INVEPT: compare with EPT12 before the next entry */
 };
@@ -23,7 +24,7 @@ enum ept02_answer {
     EPT02_FILLED,           /* the access can be repeated */
     EPT02_VIOLATION,        /* EPT12 does not allow it: the host's business, with these permissions */
     EPT02_MISCONFIGURATION, /* likewise */
-    EPT02_FULL,             /* the pool is empty although every other tree was dropped */
+    EPT02_FULL,             /* the pool is empty although every tree was dropped */
 };
 
 void ept02_init(const struct ept12_format *format);
@@ -43,6 +44,9 @@ void ept02_sync(struct ept02 *ept02);
 
 /* Marks the tree of `eptp12`, or all if 0, as stale. */
 void ept02_mark_stale(uint64_t eptp12);
+
+/* Drops what all trees map, to be made again on demand. The caller flushes all CPUs. */
+void ept02_clear_all(void);
 
 /* Removes writable mappings of `frame` from all trees. The caller flushes all CPUs. */
 void ept02_revoke_write(hpa_t frame);

@@ -196,6 +196,11 @@ void nested_enter(struct cpu *cpu, bool launch)
         vmx_fail_valid(cpu, error);
         return;
     }
+    if (!merge_take_ept(v)) {
+        cv_log_limited(LOG_ERROR, "no memory for the EPT of %lx: its entry is refused", v->region);
+        vmx_fail_valid(cpu, VMERR_ENTRY_CONTROLS);
+        return;
+    }
     enter(cpu, v);
 }
 

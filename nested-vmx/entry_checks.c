@@ -265,8 +265,3 @@ enum vm_instruction_error entry_check_host_state(const uint64_t *f, const struct
 
     return ok ? VMERR_NONE : VMERR_ENTRY_HOST_STATE;
 }
-
-uint64_t entry_check_link_pointer(const uint64_t *f)
-{
-    return f[FIELD_VMCS_LINK_POINTER] == ~UINT64_C(0) ? ENTRY_QUALIFICATION_NONE : ENTRY_QUALIFICATION_LINK_POINTER;
-}

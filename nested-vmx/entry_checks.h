@@ -3,7 +3,7 @@
  * The checks of a VM entry that the layer makes itself, on a private vmcs12 (an array indexed by FIELD_*).
  * Every value is the hypervisor's and untrusted; nothing here reads memory or hardware. The checks follow what
  * `offer` announces (vmx_caps_offer), so they may be stricter than the processor's. Guest state is left to the
- * processor, which loads it unchanged. Callers check controls, then host state, then the link pointer.
+ * processor, which loads it unchanged. Callers check controls, then host state.
  *
  * Not a check in the SDM, so the caller's: MSR lists longer than MISC_MSR_LIST_MAX, and whether addresses are RAM.
  */
@@ -22,9 +22,6 @@ struct entry_limits {
     uint8_t linear_width;   /* 48 or 57 */
     bool host_in_ia32e;     /* the hypervisor's IA32_EFER.LMA when it executes the VM entry */
 };
-
-/* EXIT_ENTRY_GUEST_STATE's exit qualification for a bad VMCS link pointer; 0 for all other guest state we check. */
-enum { ENTRY_QUALIFICATION_NONE = 0, ENTRY_QUALIFICATION_LINK_POINTER = 4 };
 
 /* The secondary controls in force: all 0 while the primary controls do not activate them. */
 static inline uint32_t entry_secondary_controls(const uint64_t *f)
@@ -45,11 +42,5 @@ enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct v
  */
 enum vm_instruction_error entry_check_host_state(const uint64_t *f, const struct vmx_caps *offer,
                                                  const struct entry_limits *lim);
-
-/*
- * SDM "Checks on Guest Non-Register State", VMCS link pointer. Shadowing is not offered, so only ~0 is accepted.
- * Returns the exit qualification for exit reason EXIT_ENTRY_GUEST_STATE, or ENTRY_QUALIFICATION_NONE.
- */
-uint64_t entry_check_link_pointer(const uint64_t *f);
 
 #endif

@@ -77,7 +77,7 @@ struct entry_limits nested_limits(void)
 
     return (struct entry_limits){ .efer_valid = efer_valid,
                                   .physical_width = (uint8_t)physical_bits,
-                                  .linear_width = 48,
+                                  .linear_width = (hw_vmread(VMCS_GUEST_CR4) & CR4_LA57) != 0 ? 57 : 48,
                                   .host_in_ia32e = in_long_mode() };
 }
 
@@ -353,6 +353,7 @@ static void invept(struct cpu *cpu, uint32_t info)
     layer_lock();
     ept02_mark_stale(type == HW_INVEPT_ALL ? 0 : descriptor[0]);
     layer_unlock();
+    hw_invept(HW_INVEPT_ALL, 0); /* this CPU's, even if another one gets to compare the trees first */
     vmx_succeed();
 }
 

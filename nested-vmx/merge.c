@@ -39,20 +39,18 @@ static uint32_t merged_pin(const struct vmcs12 *v)
     return control_value(caps_hw.pin, pin);
 }
 
-static void merge_ept(struct vmcs12 *v)
+bool merge_take_ept(struct vmcs12 *v)
 {
     uint64_t eptp12 = (secondary_controls(v) & SEC_EPT) != 0 ? v->field[FIELD_EPT_POINTER] : 0;
 
-    if (v->ept02 != NULL && v->ept02->eptp12 == eptp12)
-        return;
+    if ((v->ept02 != NULL ? v->ept02->eptp12 : 0) == eptp12)
+        return true;
     layer_lock();
     if (v->ept02 != NULL)
         ept02_put(v->ept02);
     v->ept02 = eptp12 != 0 ? ept02_get(eptp12) : NULL;
-    if (eptp12 != 0 && v->ept02 == NULL)
-        cv_panic("no memory for the EPT of a VM");
     layer_unlock();
-    hw_vmwrite(VMCS_EPT_POINTER, v->ept02 != NULL ? ept02_pointer(v->ept02) : host_ept_pointer());
+    return eptp12 == 0 || v->ept02 != NULL;
 }
 
 static void merge_controls(struct vmcs12 *v)
@@ -80,7 +78,7 @@ static void merge_controls(struct vmcs12 *v)
     hw_vmwrite(VMCS_MSR_BITMAP, v->msr_bitmap.raw);
     hw_vmwrite(VMCS_IO_BITMAP_A, v->io_bitmap[0].raw);
     hw_vmwrite(VMCS_IO_BITMAP_B, v->io_bitmap[1].raw);
-    merge_ept(v);
+    hw_vmwrite(VMCS_EPT_POINTER, v->ept02 != NULL ? ept02_pointer(v->ept02) : host_ept_pointer());
 }
 
 /* A private page that holds the host's page at `from`, or nothing if `wanted` is false, and all of the layer's bits. */

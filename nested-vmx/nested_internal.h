@@ -19,6 +19,9 @@ struct entry_limits nested_limits(void);
 /* VMLAUNCH and VMRESUME. */
 void nested_enter(struct cpu *cpu, bool launch);
 
+/* Makes v->ept02 the tree of the EPT12 that `v` names; false if no memory is left. vmcs01 is loaded. */
+bool merge_take_ept(struct vmcs12 *v);
+
 /* Merges what is dirty into vmcs02, which is loaded. */
 void merge_dirty(struct cpu *cpu, struct vmcs12 *v);
 

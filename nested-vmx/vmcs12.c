@@ -90,14 +90,18 @@ static bool allocate_pages(struct vmcs12 *v)
 
     if (v->vmcs02.raw != 0)
         return true;
-    v->entry_list = pool_alloc_bytes(MSR_LIST_MAX * sizeof(struct msr_entry));
+    if (v->entry_list == NULL)
+        v->entry_list = pool_alloc_bytes(MSR_LIST_MAX * sizeof(struct msr_entry));
     v->shadow = pool_alloc();
     v->msr_bitmap = pool_alloc();
     v->io_bitmap[0] = pool_alloc();
     v->io_bitmap[1] = pool_alloc();
     v->vmcs02 = pool_alloc();
-    if (v->entry_list == NULL || v->vmcs02.raw == 0)
+    if (v->entry_list == NULL || v->shadow.raw == 0 || v->msr_bitmap.raw == 0 || v->io_bitmap[0].raw == 0 ||
+        v->io_bitmap[1].raw == 0 || v->vmcs02.raw == 0) {
+        v->vmcs02 = hpa(0);
         return false;
+    }
     *(uint32_t *)phys_to_virt(v->vmcs02) = revision;
     *(uint32_t *)phys_to_virt(v->shadow) = revision | (shadowing ? SHADOW_INDICATOR : 0);
     return true;
@@ -151,26 +155,41 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
     layer_unlock();
 }
 
-/* A free slot, made by writing back the one this CPU used least recently if need be. */
-static struct vmcs12 *free_slot(struct cpu *cpu)
+/* Writes back the slot that this CPU used least recently; false if it has none to spare. */
+static bool make_slot_free(struct cpu *cpu)
 {
     struct vmcs12 *oldest = NULL, *v;
 
-    layer_lock();
-    v = find(NO_VMCS);
-    if (v != NULL && !allocate_pages(v))
-        v = NULL;
-    layer_unlock();
-    if (v != NULL)
-        return v;
     for (v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
         if (v->region != NO_VMCS && v->owner == cpu && v != cpu->current &&
             (oldest == NULL || v->last_use < oldest->last_use))
             oldest = v;
     }
-    if (oldest != NULL)
-        save(cpu, oldest);
-    return oldest;
+    if (oldest == NULL)
+        return false;
+    save(cpu, oldest);
+    return true;
+}
+
+/* The slot of `region`, claimed for this CPU if it was in none (`*fresh`); NULL if no slot is free. */
+static struct vmcs12 *claim_slot(struct cpu *cpu, uint64_t region, bool *fresh)
+{
+    struct vmcs12 *v;
+
+    layer_lock();
+    v = find(region);
+    *fresh = v == NULL;
+    if (v == NULL) {
+        v = find(NO_VMCS);
+        if (v != NULL && !allocate_pages(v))
+            v = NULL;
+    }
+    if (v != NULL && *fresh) {
+        v->owner = cpu;
+        v->region = region;
+    }
+    layer_unlock();
+    return v;
 }
 
 static void load(struct cpu *cpu, struct vmcs12 *v)
@@ -186,6 +205,8 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
     hw_vmptrld(v->vmcs02);
     each_guest_field(v, write_field);
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
+    hw_vmwrite(VMCS_VM_EXIT_MSR_STORE_COUNT, 0);
+    hw_vmwrite(VMCS_VM_EXIT_MSR_LOAD_COUNT, 0);
     hw_vmptrld(cpu->vmcs01);
     v->launched02 = false;
     v->host_state_set = false;
@@ -199,21 +220,20 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
 
 struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region)
 {
-    struct vmcs12 *v = find(region);
+    bool fresh;
+    struct vmcs12 *v = claim_slot(cpu, region, &fresh);
 
-    if (v != NULL && v->owner != cpu) {
+    if (v == NULL && make_slot_free(cpu))
+        v = claim_slot(cpu, region, &fresh);
+    if (v == NULL)
+        return NULL;
+    if (v->owner != cpu) {
         cv_log_limited(LOG_INFO, "CPU %u: VMPTRLD of %lx, which is active on CPU %u: refused", cpu->index, region,
                        v->owner->index);
         return NULL;
     }
-    if (v == NULL) {
-        v = free_slot(cpu);
-        if (v == NULL)
-            return NULL;
-        v->owner = cpu;
-        v->region = region;
+    if (fresh)
         load(cpu, v);
-    }
     v->last_use = ++uses;
     return v;
 }

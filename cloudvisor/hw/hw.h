@@ -272,7 +272,7 @@ static inline void hw_pause(void)
     __asm__ volatile("pause" : : : "memory");
 }
 
-static inline void hw_halt_forever(void)
+static inline _Noreturn void hw_halt_forever(void)
 {
     for (;;)
         __asm__ volatile("cli; hlt");

@@ -43,7 +43,7 @@ uint64_t memory_map_ram_bytes(const struct memory_map *map);
 uint64_t memory_map_ram_top(const struct memory_map *map); /* one past the highest byte of RAM, 0 without RAM */
 uint64_t memory_map_end(const struct memory_map *map);     /* one past the highest byte mentioned */
 
-/* Bytes to reserve: 8 MiB, 0.6 % of RAM and 1/128 of RAM for page tables, rounded up to 2 MiB. */
+/* Bytes to reserve: 6 MiB, 0.6 % of RAM and 1/128 of RAM for page tables, rounded up to 2 MiB. */
 uint64_t layer_region_size(uint64_t ram_bytes);
 
 /* The highest free 2 MiB aligned place of `size` bytes below 4 GiB, else above it; never below 1 MiB. 0: none. */

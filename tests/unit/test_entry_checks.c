@@ -627,23 +627,6 @@ static void run_selector(void **state)
     assert_int_equal(entry_check_host_state(e.fields, &e.offer, &e.limits), OK);
 }
 
-static void link_pointer_must_be_all_ones(void **state)
-{
-    struct entry e;
-
-    (void)state;
-    entry_baseline(&e);
-    assert_int_equal(entry_check_link_pointer(e.fields), ENTRY_QUALIFICATION_NONE);
-    for (unsigned bit = 0; bit < 64; bit++) {
-        e.fields[FIELD_VMCS_LINK_POINTER] = ~BIT64(bit);
-        assert_int_equal(entry_check_link_pointer(e.fields), 4);
-        e.fields[FIELD_VMCS_LINK_POINTER] = BIT64(bit);
-        assert_int_equal(entry_check_link_pointer(e.fields), 4);
-    }
-    e.fields[FIELD_VMCS_LINK_POINTER] = 0;
-    assert_int_equal(entry_check_link_pointer(e.fields), 4);
-}
-
 static void inactive_secondary_controls_are_zero(void **state)
 {
     struct entry e;
@@ -676,7 +659,6 @@ int main(void)
         group_add(&g, run_canonical, &canonical_fields[i], "host %s canonical", canonical_fields[i].name);
     for (size_t i = 0; i < COUNT_OF(selector_fields); i++)
         group_add(&g, run_selector, &selector_fields[i], "host %s selector", selector_fields[i].name);
-    group_add(&g, link_pointer_must_be_all_ones, NULL, "link pointer must be all ones");
     group_add(&g, inactive_secondary_controls_are_zero, NULL, "inactive secondary controls are zero");
     return group_run(&g, "entry_checks");
 }
