@@ -1,67 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the crypto library expects of a C library, in the layer: memory from heap.c, locks that are held already, and
- * nothing else. Input and output occur in its self-tests and seed files, which the layer never calls.
+ * What the crypto library expects of a C library, in the layer: memory (heap.c), a stack canary, locks that are held
+ * already, and nothing else. Input, output and time occur in its self-tests and seed files, which the layer
+ * never calls.
  */
-#include <stddef.h>
 #include "cloudvisor/log.h"
-#include "crypto/heap.h"
 #include "crypto/random.h"
 #include "crypto/vector_state.h"
 
-void *calloc(size_t count, size_t size);
-void *calloc(size_t count, size_t size)
-{
-    return heap_calloc(count, size);
-}
-
-void free(void *memory);
-void free(void *memory)
-{
-    heap_free(memory);
-}
-
 bool crypto_cpu_init(struct crypto_cpu *cpu)
 {
-    uint64_t value = 0;
-
-    if (!hw_rdrand64(&value))
+    if (!hw_rdrand64(&cpu->canary))
         return false;
-    cpu->canary = value & ~UINT64_C(0xff); /* a zero byte ends a string that runs over it */
-    return true;
+    cpu->canary &= ~UINT64_C(0xff); /* its zero byte ends a string that runs over it */
+    return cpu->canary != 0;
 }
 
-_Noreturn void __stack_chk_fail(void);
 _Noreturn void __stack_chk_fail(void)
 {
     cv_panic("a stack canary was overwritten");
 }
 
 /* The layer's lock is held around every call into the library. */
-#define NOTHING_TO_DO(name)                                                                                            \
-    int name(void);                                                                                                    \
-    int name(void)                                                                                                     \
-    {                                                                                                                  \
-        return 0;                                                                                                      \
-    }
-NOTHING_TO_DO(pthread_mutex_init)
-NOTHING_TO_DO(pthread_mutex_destroy)
-NOTHING_TO_DO(pthread_mutex_lock)
-NOTHING_TO_DO(pthread_mutex_unlock)
+__attribute__((used)) static int lock_is_held(void)
+{
+    return 0;
+}
 
-#define NEVER_CALLED(name)                                                                                             \
-    _Noreturn void name(void);                                                                                         \
-    _Noreturn void name(void)                                                                                          \
-    {                                                                                                                  \
-        cv_panic("the crypto library called %s", #name);                                                               \
-    }
-NEVER_CALLED(__memcpy_chk)
-NEVER_CALLED(__printf_chk)
-NEVER_CALLED(ferror)
-NEVER_CALLED(fclose)
-NEVER_CALLED(fopen)
-NEVER_CALLED(fread)
-NEVER_CALLED(fwrite)
-NEVER_CALLED(gmtime_r)
-NEVER_CALLED(putchar)
-NEVER_CALLED(puts)
+__attribute__((used)) static _Noreturn void never_called(void)
+{
+    cv_panic("the crypto library asked for input, output or the time");
+}
+
+__asm__(".irp name, init, destroy, lock, unlock\n"
+        ".globl pthread_mutex_\\name\n .set pthread_mutex_\\name, lock_is_held\n .endr\n"
+        ".irp name, __memcpy_chk, __printf_chk, ferror, fclose, fopen, fread, fwrite, gmtime_r, putchar, puts\n"
+        ".globl \\name\n .set \\name, never_called\n .endr");

@@ -8,20 +8,21 @@
 enum {
     SEED_WORDS = MBEDTLS_CTR_DRBG_ENTROPY_LEN / sizeof(uint64_t),
     RDSEED_TRIES = 64,
-    RDRAND_TRIES = 10,      /* Intel's guide: more failures in a row mean a broken unit */
-    RDRAND_RESEED = 1022,   /* words after which RDRAND has certainly been reseeded, from the same guide */
+    RDRAND_TRIES = 10,    /* Intel's guide: more failures in a row mean a broken unit */
+    RDRAND_RESEED = 1022, /* words after which RDRAND has certainly been reseeded, from the same guide */
     REQUESTS_PER_SEED = 64,
 };
 _Static_assert(MBEDTLS_CTR_DRBG_ENTROPY_LEN == 48, "a seed is 256 bits of entropy and a nonce of 128");
+_Static_assert(RANDOM_BYTES_MAX == MBEDTLS_CTR_DRBG_MAX_REQUEST, "library's limit");
 _Static_assert(RANDOM_EXTRA_MAX + MBEDTLS_CTR_DRBG_ENTROPY_LEN <= MBEDTLS_CTR_DRBG_MAX_SEED_INPUT, "library's limit");
 
 static mbedtls_ctr_drbg_context generator;
 static bool usable;
 
-static bool rdrand_retry(uint64_t *value)
+static bool draw_retry(bool (*draw)(uint64_t *value), int tries, uint64_t *value)
 {
-    for (int i = 0; i < RDRAND_TRIES; i++) {
-        if (hw_rdrand64(value))
+    while (tries-- > 0) {
+        if (draw(value))
             return true;
     }
     return false;
@@ -29,15 +30,13 @@ static bool rdrand_retry(uint64_t *value)
 
 static bool draw_word(uint64_t *value)
 {
-    for (int i = 0; i < RDSEED_TRIES; i++) {
-        if (hw_rdseed64(value))
-            return true;
-    }
-    for (int i = 0; i < RDRAND_RESEED; i++) {
-        if (!rdrand_retry(value))
+    if (draw_retry(hw_rdseed64, RDSEED_TRIES, value))
+        return true;
+    for (int i = 0; i <= RDRAND_RESEED; i++) {
+        if (!draw_retry(hw_rdrand64, RDRAND_TRIES, value))
             return false;
     }
-    return rdrand_retry(value);
+    return true;
 }
 
 /* What broken units gave: all zeros, all ones, one value or a few values over and over. By chance: one in 2^59 seeds. */
@@ -52,21 +51,14 @@ static bool word_is_stuck(const uint64_t *words, size_t i)
     return false;
 }
 
-static bool draw_seed(uint64_t words[SEED_WORDS])
+static int draw_seed(void *unused, unsigned char *to, size_t size)
 {
-    for (size_t i = 0; i < SEED_WORDS; i++) {
-        if (!draw_word(&words[i]) || word_is_stuck(words, i))
-            return false;
-    }
-    return true;
-}
-
-static int seed_for_library(void *unused, unsigned char *to, size_t size)
-{
-    uint64_t words[SEED_WORDS] = { 0 };
-    bool good = size == sizeof(words) && draw_seed(words);
+    uint64_t words[SEED_WORDS];
+    bool good = size == sizeof(words);
 
     (void)unused;
+    for (size_t i = 0; good && i < SEED_WORDS; i++)
+        good = draw_word(&words[i]) && !word_is_stuck(words, i);
     if (good)
         memcpy(to, words, sizeof(words));
     mbedtls_platform_zeroize(words, sizeof(words));
@@ -78,28 +70,17 @@ bool random_init(const void *extra, size_t extra_size)
     random_free();
     if (extra_size > RANDOM_EXTRA_MAX)
         return false;
-    usable = mbedtls_ctr_drbg_seed(&generator, seed_for_library, NULL, extra, extra_size) == 0;
+    usable = mbedtls_ctr_drbg_seed(&generator, draw_seed, NULL, extra, extra_size) == 0;
     mbedtls_ctr_drbg_set_reseed_interval(&generator, REQUESTS_PER_SEED);
     return usable;
 }
 
 bool random_bytes(void *to, size_t size)
 {
-    unsigned char *out = to;
-
-    for (size_t done = 0, part; usable && done < size; done += part) {
-        part = size - done < MBEDTLS_CTR_DRBG_MAX_REQUEST ? size - done : MBEDTLS_CTR_DRBG_MAX_REQUEST;
-        usable = mbedtls_ctr_drbg_random(&generator, out + done, part) == 0;
-    }
+    usable = usable && mbedtls_ctr_drbg_random(&generator, to, size) == 0;
     if (!usable)
         mbedtls_platform_zeroize(to, size);
     return usable;
-}
-
-int random_for_library(void *unused, unsigned char *to, size_t size)
-{
-    (void)unused;
-    return random_bytes(to, size) ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
 }
 
 void random_free(void)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RANDOM_EXTRA_MAX = 256 };
+enum { RANDOM_EXTRA_MAX = 256, RANDOM_BYTES_MAX = 1024 };
 
 /*
  * The processor's source, hw_random.c in the layer: false where it has no such instruction, or where the instruction
@@ -26,11 +26,8 @@ bool hw_rdrand64(uint64_t *value);
  */
 __attribute__((warn_unused_result)) bool random_init(const void *extra, size_t extra_size);
 
-/* Fills `to`; on false it is zeroed. */
+/* Fills `to`, at most RANDOM_BYTES_MAX bytes at a time; on false it is zeroed. */
 __attribute__((warn_unused_result)) bool random_bytes(void *to, size_t size);
-
-/* As random_bytes, in the form that the library asks for; `unused` may be NULL. 0 is success. */
-int random_for_library(void *unused, unsigned char *to, size_t size);
 
 /* Wipes the generator; random_bytes fails until the next random_init. */
 void random_free(void);

@@ -22,7 +22,8 @@ unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warni
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
-unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 conf loader
+unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 nested conf loader \
+	page_crypt random crypto_heap
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
@@ -35,9 +36,17 @@ unit_ept12 := $(unit_guard) nested-vmx/vmx_caps.c
 unit_mtrr := $(unit_guard)
 unit_host_ept := $(unit_guard)
 unit_ept02 := $(filter-out %/ept02.c,$(unit_guard)) nested-vmx/vmx_caps.c
+unit_nested := $(filter-out %/ept02.c,$(unit_guard)) tests/unit/fake/fake_host.c \
+	$(addprefix nested-vmx/,entry.c entry_checks.c exit.c instructions.c merge.c vmcs_fields.c vmx_caps.c) \
+	$(addprefix cloudvisor/,host_memory.c intercepts.c vmcs01.c)
 unit_conf := cloudvisor/loader/conf.c cloudvisor/loader/text.c
 unit_loader := $(addprefix cloudvisor/loader/,layer_image.c memory_map.c root_tables.c suitability.c text.c) \
 	nested-vmx/vmx_caps.c
+# The library is the static one that the layer links.
+CRYPTO_LIBRARY ?= /usr/lib/x86_64-linux-gnu/libmbedcrypto.a
+unit_page_crypt := crypto/vector_state.S $(CRYPTO_LIBRARY)
+unit_random := crypto/random.c $(CRYPTO_LIBRARY)
+unit_crypto_heap := $(CRYPTO_LIBRARY)
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))
@@ -100,7 +109,7 @@ fuzz-long: $(fuzz_programs)
 # ---- Lints. ----
 
 c_files = $(shell git ls-files '*.c' '*.h')
-layer_c := $(filter-out cloudvisor/asm_offsets.c,$(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c))
+layer_c := $(filter-out cloudvisor/asm_offsets.c,$(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c crypto/*.c))
 efi_c := $(wildcard cloudvisor/loader/*.c untrusted-hypervisor-harness/*/*.c)
 test_c := $(wildcard tests/unit/*.c tests/unit/fake/*.c tests/fuzz/*.c)
 layer_lint := -std=gnu17 -ffreestanding -I. -Icloudvisor/hw -Ibuild/layer
