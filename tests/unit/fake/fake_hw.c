@@ -6,16 +6,18 @@
 #include <sys/mman.h>
 #include "hw.h"
 
-enum { VMCS_MAX = 16, VMCS_FIELDS = 0x8000, MSR_MAX = 256, CR_MAX = 5, FORBIDDEN_MAX = 64 };
+enum { VMCS_MAX = 256, VMCS_FIELDS = 0x8000, MSR_MAX = 256, CR_MAX = 5, FORBIDDEN_MAX = 64 };
 
 struct fake_vmcs {
     uint64_t pa;
     uint64_t fields[VMCS_FIELDS];
 };
 
-static uint8_t *ram;
+uint8_t *fake_ram;
+
 static struct fake_vmcs *vmcs[VMCS_MAX];
-static struct fake_vmcs *loaded;
+static struct fake_vmcs *loaded, *loaded_elsewhere[FAKE_CPU_MAX];
+static unsigned cpu_index;
 static bool vmx_on;
 static struct {
     uint32_t msr;
@@ -37,18 +39,21 @@ struct fake_counts fake_counts;
 
 void fake_reset(void)
 {
-    if (ram == NULL) {
-        ram = mmap(NULL, FAKE_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (ram == MAP_FAILED)
+    if (fake_ram == NULL) {
+        fake_ram = mmap(NULL, FAKE_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                        0);
+        if (fake_ram == MAP_FAILED)
             DIE("no memory");
     }
-    if (madvise(ram, FAKE_RAM_BYTES, MADV_DONTNEED) != 0)
+    if (madvise(fake_ram, FAKE_RAM_BYTES, MADV_DONTNEED) != 0)
         DIE("madvise");
     for (size_t i = 0; i < VMCS_MAX; i++) {
         free(vmcs[i]);
         vmcs[i] = NULL;
     }
     loaded = NULL;
+    memset(loaded_elsewhere, 0, sizeof(loaded_elsewhere));
+    cpu_index = 0;
     vmx_on = false;
     msr_count = 0;
     forbidden_count = 0;
@@ -70,14 +75,14 @@ void fake_forbid(hpa_t page)
 
 void *phys_to_virt(hpa_t pa)
 {
-    if (ram == NULL)
+    if (fake_ram == NULL)
         fake_reset();
     if (pa.raw >= FAKE_RAM_BYTES)
         DIE("access to %#llx, which is not RAM", (unsigned long long)pa.raw);
     for (size_t i = 0; i < forbidden_count; i++)
         if (forbidden[i] == (pa.raw & ~UINT64_C(0xfff)))
             DIE("access to %#llx, which is forbidden", (unsigned long long)pa.raw);
-    return ram + pa.raw;
+    return fake_ram + pa.raw;
 }
 
 uint64_t phys_read64(hpa_t pa)
@@ -166,6 +171,28 @@ bool hw_vmclear(hpa_t pa)
     if (loaded != NULL && loaded->pa == pa.raw)
         loaded = NULL;
     return true;
+}
+
+void fake_switch_cpu(unsigned index, struct cpu *cpu)
+{
+    loaded_elsewhere[cpu_index] = loaded;
+    cpu_index = index;
+    loaded = loaded_elsewhere[index];
+    fake_cpu = cpu;
+}
+
+hpa_t fake_loaded_vmcs(void)
+{
+    return hpa(loaded != NULL ? loaded->pa : 0);
+}
+
+uint64_t *fake_vmcs_field(hpa_t pa, uint32_t encoding)
+{
+    struct fake_vmcs *v = *slot_of(pa);
+
+    if (v == NULL || encoding >= VMCS_FIELDS)
+        DIE("no VMCS at %#llx, or no field %#x", (unsigned long long)pa.raw, encoding);
+    return &v->fields[encoding];
 }
 
 bool hw_vmxon(hpa_t region)

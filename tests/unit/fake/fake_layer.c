@@ -13,10 +13,12 @@
 
 unsigned fake_flushes;
 uint64_t fake_frame_written;
+void (*fake_on_unlock)(void);
 
 static struct cpu cpu;
 static void *frame_table;
 static size_t pool_size;
+static bool locked;
 
 void fake_layer_start(uint64_t ram_bytes, size_t pool_pages)
 {
@@ -28,6 +30,8 @@ void fake_layer_start(uint64_t ram_bytes, size_t pool_pages)
     fake_cpu = &cpu;
     fake_flushes = 0;
     fake_frame_written = 0;
+    fake_on_unlock = NULL;
+    locked = false;
     pool_size = pool_pages;
     pool_init(hpa(FAKE_POOL_BASE), pool_pages * 4096);
     free(frame_table);
@@ -58,10 +62,21 @@ __attribute__((weak)) void nested_frame_written(hpa_t address)
 
 void layer_lock(void)
 {
+    if (locked)
+        cv_panic("deadlock");
+    locked = true;
 }
 
 void layer_unlock(void)
 {
+    void (*other_cpu)(void) = fake_on_unlock;
+
+    if (!locked)
+        cv_panic("not locked");
+    locked = false;
+    fake_on_unlock = NULL;
+    if (other_cpu != NULL)
+        other_cpu();
 }
 
 void cv_panic(const char *format, ...)

@@ -24,4 +24,7 @@ extern unsigned fake_flushes;
 /* The frame that nested VMX was last told of: a watched one that was written. 0 if none. */
 extern uint64_t fake_frame_written;
 
+/* Called once, when the lock is given up next: a place to play another CPU. */
+extern void (*fake_on_unlock)(void);
+
 #endif

@@ -92,6 +92,11 @@ void hw_halt_forever(void);
 
 /* ---- What tests set and look at. ---- */
 
+/* Where the direct map of RAM really lies. */
+extern uint8_t *fake_ram;
+#undef DIRECT_MAP_VA
+#define DIRECT_MAP_VA ((uint64_t)fake_ram)
+
 #define FAKE_RAM_BYTES (UINT64_C(16) << 30)
 
 /* Back to a processor without MSRs, VMCSs or CPUs, zeroed RAM, nothing forbidden, no hooks, counters 0. */
@@ -107,6 +112,14 @@ extern void (*fake_on_cmpxchg)(hpa_t pa);
 /* An MSR exists once it is set. */
 void fake_msr_set(uint32_t msr, uint64_t value);
 uint64_t fake_msr_get(uint32_t msr);
+
+/* Runs on CPU `index` from here on; each CPU has a current VMCS of its own. */
+enum { FAKE_CPU_MAX = 4 };
+void fake_switch_cpu(unsigned index, struct cpu *cpu);
+
+/* The current VMCS of the running CPU, and a field of any VMCS that was ever current. */
+hpa_t fake_loaded_vmcs(void);
+uint64_t *fake_vmcs_field(hpa_t vmcs, uint32_t encoding);
 
 extern struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
 extern struct cpu *fake_cpu;
