@@ -245,6 +245,8 @@ void exit_reinject(void)
 
     if ((info & INTR_VALID) == 0)
         return;
+    if ((hw_vmread(VMCS_GUEST_CR0) & CR0_PE) == 0)
+        info &= ~INTR_ERROR_VALID; /* real mode pushes no error codes, and an entry refuses to */
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, info & ~INTR_NMI_UNBLOCKING);
     if ((info & INTR_ERROR_VALID) != 0)
         hw_vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, hw_vmread(VMCS_IDT_VECTORING_ERROR_CODE));
@@ -332,7 +334,9 @@ static void layer_access(struct cpu *cpu, hpa_t address, bool write)
         return;
     while (!host_ept_map_decoy(address, write))
         make_room(cpu);
-    vmcs01_set_timer(cpu, true);
+    cpu->decoy = true;
+    if (!cpu->in_l2)
+        vmcs01_set_timer(cpu, true);
 }
 
 void host_ept_access(struct cpu *cpu)
@@ -347,14 +351,14 @@ void host_ept_access(struct cpu *cpu)
         make_room(cpu);
         answer = host_ept_violation(address, write);
     }
-    if (answer == HOST_EPT_LAYER && !cpu->in_l2)
+    if (answer == HOST_EPT_LAYER)
         layer_access(cpu, address, write);
     layer_unlock();
     if (answer == HOST_EPT_FULL)
         cv_panic("no memory for the host's EPT");
     if (answer == HOST_EPT_TRAPPED)
         apic_page_write(cpu, (uint32_t)address.raw & 0xfff);
-    else if (answer == HOST_EPT_OUTSIDE || (answer == HOST_EPT_LAYER && cpu->in_l2))
+    else if (answer == HOST_EPT_OUTSIDE)
         host_inject_gp();
     else
         exit_reinject();
@@ -370,11 +374,17 @@ void host_nmi_exit(struct cpu *cpu)
     }
 }
 
-static void timer_exit(struct cpu *cpu)
+void host_remove_decoys(struct cpu *cpu)
 {
     layer_lock();
     host_ept_remove_decoys();
     layer_unlock();
+    cpu->decoy = false;
+}
+
+static void timer_exit(struct cpu *cpu)
+{
+    host_remove_decoys(cpu);
     vmcs01_set_timer(cpu, false);
     exit_reinject();
 }

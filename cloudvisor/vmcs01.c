@@ -148,6 +148,7 @@ void host_inject_exception(unsigned vector, bool has_error, uint32_t error)
                INTR_VALID | INTR_TYPE_HARDWARE << 8 | vector | (has_error ? INTR_ERROR_VALID : 0));
     if (has_error)
         hw_vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
+    hw_vmwrite(VMCS_GUEST_RFLAGS, hw_vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 }
 
 void host_inject_gp(void)

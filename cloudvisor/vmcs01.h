@@ -31,6 +31,7 @@ enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
 #define RFLAGS_FIXED UINT64_C(0x2)
 #define RFLAGS_TF UINT64_C(0x100)
 #define RFLAGS_IF UINT64_C(0x200)
+#define RFLAGS_RF UINT64_C(0x10000) /* faults push it set */
 #define RFLAGS_AC UINT64_C(0x40000)
 #define RFLAGS_VM UINT64_C(0x20000)
 
@@ -46,7 +47,7 @@ void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector);
 /* Arms or disarms the preemption timer of vmcs01 with a few thousand ticks. */
 void vmcs01_set_timer(struct cpu *cpu, bool on);
 
-/* Injects a hardware exception into the host at the next entry. */
+/* Injects a fault at the next entry: into the host, or its VM if that one's VMCS is loaded. */
 void host_inject_exception(unsigned vector, bool has_error, uint32_t error);
 void host_inject_gp(void);
 void host_inject_ud(void);

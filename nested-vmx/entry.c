@@ -103,11 +103,14 @@ static void write_switched(struct vmcs12 *v, uint64_t value[SWITCHED_COUNT])
     if ((entry_controls(v) & ENTRY_LOAD_EFER) == 0)
         value[SWITCHED_EFER] = efer_unloaded(v, value[SWITCHED_EFER], hw_vmread(VMCS_GUEST_CR0));
     for (unsigned i = 0; i < SWITCHED_COUNT; i++) {
-        if (v->switched[i] != value[i]) {
+        if (!v->switched_known || v->switched[i] != value[i]) {
             hw_vmwrite(switched_encoding[i], value[i]);
             v->switched[i] = value[i];
         }
     }
+    v->switched_known = true;
+    if ((pin_controls(v) & PIN_PREEMPTION_TIMER) != 0)
+        hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, v->field[FIELD_PREEMPTION_TIMER_VALUE]);
 }
 
 static void prepare_ept(struct vmcs12 *v)

@@ -180,6 +180,8 @@ static void save_switched(struct vmcs12 *v)
         v->field[FIELD_GUEST_DR7] = v->switched[SWITCHED_DR7];
         v->field[FIELD_GUEST_IA32_DEBUGCTL] = v->switched[SWITCHED_DEBUGCTL];
     }
+    if ((exit_controls(v) & EXIT_SAVE_PREEMPTION_TIMER) != 0)
+        v->field[FIELD_PREEMPTION_TIMER_VALUE] = hw_vmread(VMCS_PREEMPTION_TIMER_VALUE);
     if ((caps_offer.misc & MISC_STORE_LMA) != 0)
         v->field[FIELD_VM_ENTRY_CONTROLS] = (v->field[FIELD_VM_ENTRY_CONTROLS] & ~(uint64_t)ENTRY_IA32E_GUEST) |
                                             (hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST);
@@ -210,6 +212,8 @@ static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uin
     if (vmcs12_shadowing())
         vmcs12_push_shadow(v);
     hw_vmptrld(cpu->vmcs01);
+    if (cpu->decoy)
+        host_remove_decoys(cpu);
     load_host_state(cpu, v, guest_cr0, nmi_blocked);
     cpu_count_stat(cpu, STAT_vm_exits);
 }
@@ -232,7 +236,7 @@ void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint
     v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);
     v->switched[SWITCHED_PAT] = hw_vmread(VMCS_GUEST_IA32_PAT);
     load_host_state(cpu, v, hw_vmread(VMCS_GUEST_CR0), false);
-    memset(v->switched, 0xff, sizeof(v->switched));
+    v->switched_known = false;
 }
 
 /* An NMI exit that no instruction caused: its information is made up, with the event that it displaced. */

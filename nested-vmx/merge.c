@@ -53,6 +53,17 @@ bool merge_take_ept(struct vmcs12 *v)
     return eptp12 == 0 || v->ept02 != NULL;
 }
 
+/* The timer is always saved, so that it runs on over exits that the layer keeps; the host's copy stays its own. */
+static uint32_t merged_exit(const struct vmcs12 *v)
+{
+    uint32_t wanted = EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+                      EXIT_SAVE_DEBUG_CONTROLS;
+
+    if ((pin_controls(v) & PIN_PREEMPTION_TIMER) != 0)
+        wanted |= EXIT_SAVE_PREEMPTION_TIMER;
+    return control_value(caps_hw.exit, wanted | (exit_controls(v) & EXIT_ACK_INTERRUPT));
+}
+
 static void merge_controls(struct vmcs12 *v)
 {
     uint16_t vpid = (uint16_t)v->field[FIELD_VPID];
@@ -62,10 +73,7 @@ static void merge_controls(struct vmcs12 *v)
     hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS, merged_proc(v));
     hw_vmwrite(VMCS_SECONDARY_CONTROLS,
                control_value(caps_hw.secondary, secondary_controls(v) | SEC_EPT | SEC_VPID));
-    hw_vmwrite(VMCS_VM_EXIT_CONTROLS,
-               control_value(caps_hw.exit, (exit_controls(v) & (EXIT_ACK_INTERRUPT | EXIT_SAVE_PREEMPTION_TIMER)) |
-                                               EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT |
-                                               EXIT_LOAD_PAT | EXIT_SAVE_DEBUG_CONTROLS));
+    hw_vmwrite(VMCS_VM_EXIT_CONTROLS, merged_exit(v));
     hw_vmwrite(VMCS_VM_ENTRY_CONTROLS,
                control_value(caps_hw.entry, (entry_controls(v) & ENTRY_IA32E_GUEST) | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
                                                 ENTRY_LOAD_DEBUG_CONTROLS));

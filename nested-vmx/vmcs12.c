@@ -214,7 +214,7 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
     v->refill = false;
     v->guest_changed = 0;
     v->dirty = DIRTY_ALL;
-    memset(v->switched, 0xff, sizeof(v->switched));
+    v->switched_known = false;
     memset(v->watched, 0, sizeof(v->watched));
 }
 

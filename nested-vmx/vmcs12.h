@@ -40,7 +40,8 @@ struct vmcs12 {
     struct msr_entry *entry_list; /* private copy of the VM-entry MSR-load list */
     struct ept02 *ept02;          /* NULL: the VM runs on the host's EPT */
     uint64_t watched[WATCH_COUNT]; /* frames that the bitmaps were copied from */
-    uint64_t switched[SWITCHED_COUNT]; /* what vmcs02 holds */
+    uint64_t switched[SWITCHED_COUNT]; /* what vmcs02 holds, if switched_known */
+    bool switched_known;
 
     bool refill;                  /* the host was given an EPT violation at... */
     uint64_t refill_address, refill_access;
