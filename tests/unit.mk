@@ -5,7 +5,8 @@
 #
 #   unit       cmocka tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   fuzz       each libFuzzer target for FUZZ_SECONDS seconds with a fixed seed; fuzz-long for FUZZ_LONG_SECONDS
-#   mutants    breaks each rule of the pure files in turn and expects the unit tests to notice
+#   mutants    breaks FILE in one place at a time and shows what the unit test TEST does not notice, such as
+#              make mutants TEST=entry_checks FILE=nested-vmx/entry_checks.c
 #   lint       house rules (tests/lint), clang-format, warnings of both compilers, clang-tidy
 #   format     rewrites the C files as .clang-format says
 #   size       lines that end up in root mode, by folder
@@ -45,7 +46,7 @@ unit_loader := $(addprefix cloudvisor/loader/,layer_image.c memory_map.c root_ta
 # The library is the static one that the layer links.
 CRYPTO_LIBRARY ?= /usr/lib/x86_64-linux-gnu/libmbedcrypto.a
 unit_page_crypt := crypto/vector_state.S $(CRYPTO_LIBRARY)
-unit_random := crypto/random.c $(CRYPTO_LIBRARY)
+unit_random := $(CRYPTO_LIBRARY)
 unit_crypto_heap := $(CRYPTO_LIBRARY)
 
 unit_dir := $(BUILD)/unit
@@ -76,11 +77,16 @@ unit_programs += $(unit_dir)/decode_objdump
 unit: $(unit_programs)
 	tests/unit/run $(unit_programs)
 
-fuzz_targets := decode entry_checks fields ept conf
+.PHONY: mutants
+mutants:
+	nice tests/unit/mutants $(TEST) $(FILE) $(unit_$(TEST))
+
+fuzz_targets := decode entry_checks fields ept nested conf
 fuzz_decode := $(unit_decode)
 fuzz_entry_checks := $(unit_entry_checks)
 fuzz_fields := $(unit_fields)
 fuzz_ept := $(unit_ept02)
+fuzz_nested := $(unit_nested)
 fuzz_conf := $(unit_conf)
 
 fuzz_dir := $(BUILD)/fuzz

@@ -65,7 +65,7 @@ void cpu_park(struct cpu *cpu)
     longjmp(aborted, 1);
 }
 
-void power_guard_keyboard(void)
+void power_guard_resets(void)
 {
     intercepts_add_port(0x64);
 }
@@ -140,6 +140,11 @@ static void write_vmcs01(struct cpu *cpu)
     hw_vmwrite(VMCS_GUEST_RIP, HOST_RIP);
 }
 
+void vmcs_load(hpa_t vmcs)
+{
+    REQUIRE(hw_vmptrld(vmcs));
+}
+
 void host_switch_cpu(unsigned index)
 {
     fake_switch_cpu(index, &host_cpus[index]);
@@ -150,7 +155,6 @@ static void forget(void)
 {
     ept_reap();
     memset(trees, 0, sizeof(trees));
-    memset(vmcs12s, 0, sizeof(vmcs12s));
     read_write_count = shadow_count = exit_count = 0;
     memset(&host_calls, 0, sizeof(host_calls));
 }
@@ -160,7 +164,7 @@ static void start_layer(bool shadowed)
     struct mtrrs m = { .cap = 0x508, .default_type = 0xc06, .address_mask = ((UINT64_C(1) << PHYSICAL_BITS) - 4096) };
     struct ept12_format f;
 
-    boot_info = (struct boot_info){ .shadowing = shadowed, .root_cr3 = 0x1000 };
+    boot_info = (struct boot_info){ .shadowing = shadowed, .root_cr3 = 0x1000, .cpu_count = HOST_CPUS };
     boot = &boot_info;
     physical_bits = PHYSICAL_BITS;
     caps_hw = processor_broadwell();
@@ -183,6 +187,7 @@ void host_start(bool shadowed)
         host_cpus[i].index = i;
         host_switch_cpu(i);
         host_cpus[i].vmcs01 = pool_alloc();
+        REQUIRE(nested_init_cpu(&host_cpus[i]));
         hw_vmptrld(host_cpus[i].vmcs01);
         write_vmcs01(&host_cpus[i]);
     }
@@ -299,6 +304,11 @@ void host_vmxon(void)
 
 void host_prepare_vmcs(unsigned i)
 {
+    REQUIRE(host_try_prepare_vmcs(i));
+}
+
+bool host_try_prepare_vmcs(unsigned i)
+{
     struct entry e;
 
     entry_baseline(&e);
@@ -312,11 +322,13 @@ void host_prepare_vmcs(unsigned i)
     e.fields[FIELD_HOST_CR3] = 0x2000;
     e.fields[FIELD_GUEST_IA32_EFER] = 0xd01;
     e.fields[FIELD_GUEST_IA32_PAT] = BASE_PAT;
-    REQUIRE(host_instruction(EXIT_VMCLEAR, HOST_VMCS(i)).what == SUCCEEDED);
-    REQUIRE(host_instruction(EXIT_VMPTRLD, HOST_VMCS(i)).what == SUCCEEDED);
+    if (host_instruction(EXIT_VMCLEAR, HOST_VMCS(i)).what != SUCCEEDED ||
+        host_instruction(EXIT_VMPTRLD, HOST_VMCS(i)).what != SUCCEEDED)
+        return false;
     for (int field = 0; field < VMCS_FIELD_COUNT; field++)
-        if (vmcs12_offers(field))
-            REQUIRE(host_vmwrite(vmcs_fields[field].encoding, e.fields[field]).what == SUCCEEDED);
+        if (vmcs12_offers(field) && host_vmwrite(vmcs_fields[field].encoding, e.fields[field]).what != SUCCEEDED)
+            return false;
+    return true;
 }
 
 struct outcome host_vm_exits(uint32_t reason, uint64_t qualification)
@@ -380,7 +392,7 @@ static void check_lists(void)
     REQUIRE(layers_page(hw_vmread(VMCS_VM_ENTRY_MSR_LOAD_ADDR)));
     list = phys_to_virt(hpa(hw_vmread(VMCS_VM_ENTRY_MSR_LOAD_ADDR)));
     for (uint64_t i = 0; i < count; i++)
-        REQUIRE(!intercepts_known_msr(list[i].msr));
+        REQUIRE(!intercepts_known_msr(list[i].msr, true));
 }
 
 static void check_host_state(void)

@@ -40,6 +40,7 @@ struct outcome host_vmwrite(uint64_t encoding, uint64_t value);
 
 /* VMXON, VMCLEAR, VMPTRLD of region `i`, and all fields of the baseline, with EPT12 `i` and no MSR lists. */
 void host_prepare_vmcs(unsigned i);
+bool host_try_prepare_vmcs(unsigned i); /* false if any of it fails */
 void host_vmxon(void);
 
 /* An exit of the VM that runs: `reason` with what else the test wrote into the loaded vmcs02. */
