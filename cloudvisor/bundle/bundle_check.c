@@ -9,14 +9,11 @@
 #define LOCAL_APIC_GPA 0xfee00000ull
 #define LOW_MEMORY_END 0x100000ull
 
-static bool all_zero(const void *start, size_t size)
+static bool all_zero(const uint8_t *bytes, size_t size)
 {
-    const uint8_t *bytes = start;
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < size; i++)
-        any |= bytes[i];
-    return any == 0;
+    while (size && !bytes[size - 1])
+        size--;
+    return !size;
 }
 
 /* Whether the pages are aligned, at least one, and end below the limit. `end` is valid only then. */
@@ -41,9 +38,10 @@ static bool windows_ascend(const struct bundle_window *windows, uint32_t count)
     return true;
 }
 
-static bool overlaps(const struct bundle_window *window, uint64_t start, uint64_t end)
+/* Both must have passed span_end. */
+static bool overlaps(uint64_t a, uint64_t a_pages, uint64_t b, uint64_t b_pages)
 {
-    return window->gpa < end && start < window->gpa + window->page_count * BUNDLE_PAGE_SIZE;
+    return a < b + b_pages * BUNDLE_PAGE_SIZE && b < a + a_pages * BUNDLE_PAGE_SIZE;
 }
 
 static bool in_ram(const struct bundle_descriptor *d, uint64_t start, uint64_t end)
@@ -92,23 +90,18 @@ static bool free_ram(const struct bundle_descriptor *d, uint64_t gpa, uint64_t p
 
     if (!span_end(gpa, page_count, &end) || !in_ram(d, gpa, end))
         return false;
-    for (uint32_t i = 0; i < d->range_count; i++) {
-        const struct bundle_window range = { d->ranges[i].gpa, d->ranges[i].page_count };
-
-        if (overlaps(&range, gpa, end))
+    for (uint32_t i = 0; i < d->range_count; i++)
+        if (overlaps(d->ranges[i].gpa, d->ranges[i].page_count, gpa, page_count))
             return false;
-    }
     return true;
 }
 
 static enum bundle_error check_shared_pages(const struct bundle_descriptor *d)
 {
-    const struct bundle_window window = { d->exit_window_gpa, BUNDLE_EXIT_WINDOW_PAGES };
-
-    if (!free_ram(d, window.gpa, window.page_count))
+    if (!free_ram(d, d->exit_window_gpa, BUNDLE_EXIT_WINDOW_PAGES))
         return BUNDLE_BAD_EXIT_WINDOW;
     if (!d->ap_start_gpa || d->ap_start_gpa >= LOW_MEMORY_END || !free_ram(d, d->ap_start_gpa, 1) ||
-        overlaps(&window, d->ap_start_gpa, (uint64_t)d->ap_start_gpa + BUNDLE_PAGE_SIZE))
+        overlaps(d->exit_window_gpa, BUNDLE_EXIT_WINDOW_PAGES, d->ap_start_gpa, 1))
         return BUNDLE_BAD_AP_PAGE;
     return BUNDLE_OK;
 }
@@ -118,10 +111,10 @@ static enum bundle_error check_interfaces(const struct bundle_descriptor *d)
     if (!windows_ascend(d->mmio, d->mmio_count))
         return BUNDLE_BAD_MMIO;
     for (uint32_t i = 0; i < d->mmio_count; i++) {
-        if (overlaps(&d->mmio[i], LOCAL_APIC_GPA, LOCAL_APIC_GPA + BUNDLE_PAGE_SIZE))
+        if (overlaps(d->mmio[i].gpa, d->mmio[i].page_count, LOCAL_APIC_GPA, 1))
             return BUNDLE_BAD_MMIO;
         for (uint32_t j = 0; j < d->ram_count; j++)
-            if (overlaps(&d->mmio[i], d->ram[j].gpa, d->ram[j].gpa + d->ram[j].page_count * BUNDLE_PAGE_SIZE))
+            if (overlaps(d->mmio[i].gpa, d->mmio[i].page_count, d->ram[j].gpa, d->ram[j].page_count))
                 return BUNDLE_BAD_MMIO;
     }
     for (uint32_t i = 0; i < d->port_count; i++)
@@ -137,13 +130,11 @@ static enum bundle_error check_interfaces(const struct bundle_descriptor *d)
 
 static enum bundle_error check_form(const struct bundle_descriptor *d, uint64_t gpa, uint64_t size)
 {
-    if (size != sizeof(*d))
-        return BUNDLE_BAD_SIZE;
     if (d->magic != BUNDLE_MAGIC)
         return BUNDLE_BAD_MAGIC;
     if (d->version != BUNDLE_VERSION)
         return BUNDLE_BAD_VERSION;
-    if (d->size != sizeof(*d))
+    if (size != sizeof(*d) || d->size != sizeof(*d))
         return BUNDLE_BAD_SIZE;
     if (gpa % BUNDLE_PAGE_SIZE || d->gpa != gpa)
         return BUNDLE_BAD_PLACE;
@@ -158,7 +149,8 @@ static enum bundle_error check_form(const struct bundle_descriptor *d, uint64_t 
     return BUNDLE_OK;
 }
 
-#define UNUSED_ZERO(array, count) all_zero(&(array)[count], sizeof(array) - (count) * sizeof((array)[0]))
+#define UNUSED_ZERO(array, count)                                                                                      \
+    all_zero((const uint8_t *)&(array)[count], sizeof(array) - (count) * sizeof((array)[0]))
 
 enum bundle_error bundle_check(const struct bundle_descriptor *d, uint64_t gpa, uint64_t size)
 {

@@ -2,7 +2,7 @@
 /*
  * DSDT for QEMU's q35: a PCI Express root without memory-mapped configuration space (the policy would have to open
  * 256 MiB for it). Slots 0 to 24 use lines E to H, I/O APIC pins 20 to 23; slots 25 to 31 lines A to D, pins 16 to 19,
- * but for slot 30, the bridge's, again E to H.
+ * but for slot 30, whose pins are lines E to H in order.
  */
 #include "pci.asi"
 #define GSI0 20
@@ -33,7 +33,7 @@ DefinitionBlock ("", "DSDT", 2, "CLDVSR", "CVQ35", 1)
                 SLOT2 (000E), SLOT3 (000F), SLOT0 (0010), SLOT1 (0011), SLOT2 (0012), SLOT3 (0013), SLOT0 (0014),
                 SLOT1 (0015), SLOT2 (0016), SLOT3 (0017), SLOT0 (0018), SLOT (0019, 16, 17, 18, 19),
                 SLOT (001A, 16, 17, 18, 19), SLOT (001B, 16, 17, 18, 19), SLOT (001C, 16, 17, 18, 19),
-                SLOT (001D, 16, 17, 18, 19), SLOT2 (001E), SLOT (001F, 16, 17, 18, 19)
+                SLOT (001D, 16, 17, 18, 19), SLOT0 (001E), SLOT (001F, 16, 17, 18, 19)
             })
         }
 #include "common.asi"
