@@ -3,8 +3,8 @@
 #include "cloudvisor/apic.h"
 #include "cloudvisor/log.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_X2APIC_ICR = 0x830, MSR_X2APIC_LDR = 0x80d };
-enum { APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_ICR_LOW = 0x300, APIC_ICR_HIGH = 0x310 };
+enum { MSR_APIC_BASE = 0x1b, MSR_X2APIC_ICR = 0x830 };
+enum { APIC_ID = 0x20, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_ICR_LOW = 0x300, APIC_ICR_HIGH = 0x310 };
 #define APIC_PAGE          UINT64_C(0xfee00000)
 #define APIC_BASE_X2APIC   UINT64_C(0x400)
 #define ICR_MODE(icr)      ((uint32_t)((icr) >> 8) & 7u)
@@ -64,6 +64,14 @@ static void send(uint32_t apic_id, uint32_t command)
 void apic_send_nmi(uint32_t apic_id)
 {
     send(apic_id, MODE_NMI << 8 | ICR_ASSERT);
+}
+
+void apic_read_logical_id(struct cpu *cpu)
+{
+    if (x2apic_mode())
+        return;
+    cpu->apic_ldr = hw_mmio_read32(hpa(APIC_PAGE + APIC_LDR));
+    cpu->apic_dfr = hw_mmio_read32(hpa(APIC_PAGE + APIC_DFR));
 }
 
 static bool logical_match(const struct cpu *cpu, uint32_t destination, bool x2apic)
@@ -139,6 +147,8 @@ static bool host_icr(struct cpu *self, uint64_t icr, bool x2apic)
 
 void apic_host_write(struct cpu *cpu, uint32_t offset, uint32_t value)
 {
+    if ((offset & 15) != 0 || offset == APIC_ID)
+        return; /* undefined, and the layer's kicks need the id as it is */
     if (offset == APIC_LDR)
         cpu->apic_ldr = value;
     if (offset == APIC_DFR)

@@ -13,6 +13,9 @@ void apic_init(bool trap);
 /* True if the host's ICR writes are trapped. */
 bool apic_trapped(void);
 
+/* Notes the logical destination that this CPU's xAPIC has at demotion. */
+void apic_read_logical_id(struct cpu *cpu);
+
 /* Sends an NMI to one CPU; the host's ICR destination is preserved. */
 void apic_send_nmi(uint32_t apic_id);
 

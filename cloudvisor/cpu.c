@@ -50,6 +50,12 @@ void layer_unlock(void)
     __atomic_store_n(&lock_held, 0, __ATOMIC_RELEASE);
 }
 
+void vmcs_load(hpa_t vmcs)
+{
+    if (!hw_vmptrld(vmcs))
+        cv_panic("VMPTRLD of %lx fails", vmcs.raw);
+}
+
 static uint64_t read_msr(uint32_t msr)
 {
     return hw_rdmsr(msr);
@@ -74,6 +80,14 @@ static bool init_frames(void)
     return true;
 }
 
+/* Address bits that select an encryption key: through them the same memory would appear at further addresses. */
+static unsigned key_id_bits(void)
+{
+    enum { MSR_TME_ACTIVATE = 0x982, CPUID_7_ECX_TME = 1 << 13 };
+
+    return (hw_cpuid(7, 0).ecx & CPUID_7_ECX_TME) != 0 ? (unsigned)(hw_rdmsr(MSR_TME_ACTIVATE) >> 32) & 15 : 0;
+}
+
 /* What all CPUs share; on the boot CPU, once. */
 static enum demote_error init_shared(uint64_t boot_info_pa)
 {
@@ -91,9 +105,9 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     vmx_caps_offer(&caps_hw, &caps_offer);
     if ((hw_rdmsr(MSR_APIC_BASE) & UINT64_C(0x000ffffffffff000)) != APIC_PAGE)
         return DEMOTE_UNSUITABLE_CPU;
-    physical_bits = hw_cpuid(0x80000008, 0).eax & 0xff;
+    physical_bits = (hw_cpuid(0x80000008, 0).eax & 0xff) - key_id_bits();
     mtrr_read(&mtrrs, physical_bits, read_msr);
-    trap = boot->init_mode == BOOT_INIT_TRAP && boot->cpu_count > 1;
+    trap = boot->init_mode == BOOT_INIT_TRAP && (boot->cpu_count > 1 || boot->unlisted_cpus != 0);
     page_1g = (caps_hw.ept_vpid & EPT_CAP_1G) != 0;
     format = ept12_format(&caps_offer, physical_bits);
     ept02_init(&format);
@@ -131,13 +145,12 @@ static struct cpu *create_cpu(uint64_t index)
     cpu->self = cpu;
     cpu->index = (uint32_t)index;
     cpu->apic_id = boot->apic_id[index];
-    cpu->apic_dfr = UINT32_MAX;
     cpu->stack_top = (uint64_t)cpu->stack + STACK_SIZE;
     cpu->vmxon = pool_alloc();
     cpu->vmcs01 = pool_alloc();
     cpu->launch = 1;
     init_descriptors(cpu);
-    if (cpu->vmxon.raw == 0 || cpu->vmcs01.raw == 0)
+    if (cpu->vmxon.raw == 0 || cpu->vmcs01.raw == 0 || !nested_init_cpu(cpu))
         return NULL;
     *(uint32_t *)phys_to_virt(cpu->vmxon) = (uint32_t)caps_hw.basic & INT32_MAX;
     *(uint32_t *)phys_to_virt(cpu->vmcs01) = (uint32_t)caps_hw.basic & INT32_MAX;
@@ -266,6 +279,7 @@ uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame
     vmcs01_init(cpu);
     copy_caller(cpu, caller_frame, caller_cr3, cr0, cr4);
     hw_wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+    apic_read_logical_id(cpu);
     cpu->stats[STAT_cpus_demoted] = 1;
     cpu->stats[STAT_layer_bytes] = index == 0 ? boot->region_size : 0;
     cpus[index] = cpu;
@@ -292,6 +306,22 @@ static void flush_own(struct cpu *cpu)
     cpu->flushed = generation;
 }
 
+/* Waits until `other` has left non-root mode or flushed. A kick may be lost while the host fiddles with its APIC. */
+static void wait_for_flush(struct cpu *other, uint64_t generation)
+{
+    enum { KICK_PATIENCE = 10000000 };
+    uint64_t start = hw_rdtsc();
+
+    while (other->in_guest && !other->waits_for_sipi && other->flushed < generation) {
+        if (hw_rdtsc() - start > KICK_PATIENCE) {
+            other->kick_pending = 1;
+            apic_send_nmi(other->apic_id);
+            start = hw_rdtsc();
+        }
+        hw_pause();
+    }
+}
+
 void flush_all_cpus(struct cpu *cpu)
 {
     uint64_t generation = __atomic_add_fetch(&flush_generation, 1, __ATOMIC_SEQ_CST);
@@ -304,11 +334,23 @@ void flush_all_cpus(struct cpu *cpu)
         __atomic_store_n(&other->attention, 1, __ATOMIC_SEQ_CST);
         if (other->in_guest)
             cpu_kick(cpu, other);
-        while (other->in_guest && other->flushed < generation)
-            hw_pause();
+        wait_for_flush(other, generation);
     }
     flush_own(cpu);
     ept_reap();
+}
+
+/* The SIPI that arrived since the last INIT, or 0; INITs until now are done with. */
+static uint32_t take_sipi(struct cpu *cpu)
+{
+    uint32_t sipi;
+
+    layer_lock();
+    cpu->init_request = 0;
+    sipi = cpu->sipi_request;
+    cpu->sipi_request = 0;
+    layer_unlock();
+    return sipi;
 }
 
 /* Waits in root mode for SIPI, then starts the host's code at its vector. */
@@ -317,16 +359,25 @@ static void wait_for_sipi(struct cpu *cpu)
     uint32_t sipi;
 
     cpu->waits_for_sipi = 1;
-    cpu->init_request = 0;
-    while ((sipi = __atomic_exchange_n(&cpu->sipi_request, 0, __ATOMIC_SEQ_CST)) == 0) {
+    while ((sipi = take_sipi(cpu)) == 0) {
         cpu->attention = 0;
         if (cpu->sipi_request == 0)
             cpu_park(cpu);
         flush_own(cpu);
     }
     cpu->waits_for_sipi = 0;
+    cpu->host_nmi = 0;
     vmcs01_set_start_state(cpu, (uint8_t)sipi);
     cv_log(LOG_DEBUG, "CPU %u starts at %x000", cpu->index, sipi & 0xff);
+}
+
+/* Where INIT and SIPI exit: the processor waits in non-root mode. */
+static void wait_for_hardware_sipi(struct cpu *cpu)
+{
+    cpu->init_request = 0;
+    cpu->host_nmi = 0;
+    cpu->waits_for_sipi = 1;
+    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, ACTIVITY_WAIT_FOR_SIPI);
 }
 
 void cpu_serve_requests(struct cpu *cpu)
@@ -334,9 +385,11 @@ void cpu_serve_requests(struct cpu *cpu)
     log_halt_after_panic();
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
     flush_own(cpu);
-    if (cpu->init_request && !cpu->vmx_on) {
-        cpu->host_nmi = 0;
-        wait_for_sipi(cpu);
+    if (cpu->init_request && !cpu->vmx_on && !cpu->in_l2) {
+        if (apic_trapped())
+            wait_for_sipi(cpu);
+        else
+            wait_for_hardware_sipi(cpu);
     }
     if (__atomic_exchange_n(&cpu->host_nmi, 0, __ATOMIC_SEQ_CST) != 0)
         nested_deliver_nmi(cpu);

@@ -76,6 +76,8 @@ struct cpu {
     bool in_l2;               /* the VMCS loaded in the processor is current->vmcs02 */
     uint64_t vmxon_pointer;   /* the host's VMXON region */
     struct vmcs12 *current;   /* the host's current VMCS, or NULL */
+    struct vmcs12 *slots;     /* this CPU's active VMCSs */
+    uint64_t slot_uses;
 
     uint64_t stats[STAT_COUNT];
     uint64_t exits[LEVEL_COUNT][EXIT_REASON_COUNT];
@@ -111,6 +113,9 @@ const void *cpu_idt(void);
 
 /* Sets the host-state area of the loaded VMCS for this CPU: how root mode starts on every VM exit. */
 void cpu_write_host_state(struct cpu *cpu);
+
+/* Loads a VMCS of the layer's; what comes next must never go into another one. */
+void vmcs_load(hpa_t vmcs);
 
 /* Called by entry.S before an entry while `attention` is set: serves flushes, NMIs, INIT and SIPI. */
 void cpu_serve_requests(struct cpu *cpu);

@@ -10,6 +10,8 @@
 
 #define CR0_VALID UINT64_C(0xe005003f)
 #define CR0_ET UINT64_C(0x10)
+#define CR4_CET UINT64_C(0x800000)
+enum { TSS_64_BUSY = 11 };
 #define PAGING_CR4 (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))
 #define PDPTE_RESERVED UINT64_C(0x1e6)
 
@@ -53,7 +55,7 @@ static bool switch_paging(uint64_t old, uint64_t value)
         return true;
     }
     if ((efer & EFER_LME) != 0) {
-        if ((cr4 & CR4_PAE) == 0 || cs_long)
+        if ((cr4 & CR4_PAE) == 0 || cs_long || (hw_vmread(VMCS_GUEST_TR_ACCESS_RIGHTS) & 15) != TSS_64_BUSY)
             return false;
         hw_vmwrite(VMCS_GUEST_IA32_EFER, efer | EFER_LMA);
         hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, entry | ENTRY_IA32E_GUEST);
@@ -67,6 +69,8 @@ static bool write_cr0(const struct cpu *cpu, uint64_t value)
     uint64_t old = hw_vmread(VMCS_GUEST_CR0);
 
     value = (value & CR0_VALID) | CR0_ET | (value & ~UINT64_C(0xffffffff));
+    if ((value & CR0_WP) == 0 && (hw_vmread(VMCS_GUEST_CR4) & CR4_CET) != 0)
+        return false;
     if (cpu->vmx_on && (caps_offer.cr0_fixed0 & ~value) != 0)
         return false;
     if (!cr0_valid(value) || !switch_paging(old, value))
@@ -91,6 +95,8 @@ static bool write_cr4(struct cpu *cpu, uint64_t value)
     if ((value & CR4_PCIDE) != 0 && (old & CR4_PCIDE) == 0 &&
         (!long_mode || (hw_vmread(VMCS_GUEST_CR3) & 0xfff) != 0))
         return false;
+    if ((value & CR4_CET) != 0 && (hw_vmread(VMCS_GUEST_CR0) & CR0_WP) == 0)
+        return false;
     if ((value & CR4_VMXE) == 0 && cpu->vmx_on)
         return false;
     if (pae_paging && ((old ^ value) & PAGING_CR4) != 0 && !load_pdptes(hw_vmread(VMCS_GUEST_CR3)))
@@ -107,7 +113,11 @@ void host_cr_access(struct cpu *cpu)
     unsigned cr = (unsigned)qualification & 15, type = (unsigned)(qualification >> 4) & 3;
     unsigned reg = (unsigned)(qualification >> 8) & 15;
     uint64_t value = reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
-    bool ok = type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value));
+    bool ok;
+
+    if ((hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) == 0)
+        value = (uint32_t)value;
+    ok = type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value));
 
     if (ok)
         host_skip_instruction();

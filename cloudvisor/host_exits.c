@@ -19,13 +19,18 @@
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 };
+enum { MSR_APIC_BASE = 0x1b, MSR_MISC_ENABLE = 0x1a0, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 };
 #define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define APIC_BASE_X2APIC  UINT64_C(0x400)
+#define APIC_BASE_ENABLE  UINT64_C(0x800)
+#define MISC_ENABLE_XD_DISABLE (UINT64_C(1) << 34)
 #define CPUID_1_ECX_SMX     BIT32(6)
 #define CPUID_1_ECX_OSXSAVE BIT32(27)
 #define CPUID_1_ECX_DS      (BIT32(2) | BIT32(4)) /* DTES64, DS-CPL */
 #define CPUID_1_EDX_DS      BIT32(21)
 #define CPUID_6_EAX_HFI     BIT32(19)
+#define CPUID_7_ECX_OSPKE   BIT32(4)
+#define CR4_PKE             UINT64_C(0x400000)
 #define CPUID_7_EBX_PT      BIT32(25)
 
 static void set_low32(uint64_t *gpr, uint32_t value)
@@ -47,6 +52,9 @@ static void cpuid_exit(struct cpu *cpu)
         r.eax &= ~CPUID_6_EAX_HFI;
     } else if (leaf == 7 && subleaf == 0) {
         r.ebx &= ~CPUID_7_EBX_PT;
+        r.ecx &= ~CPUID_7_ECX_OSPKE;
+        if ((hw_vmread(VMCS_GUEST_CR4) & CR4_PKE) != 0)
+            r.ecx |= CPUID_7_ECX_OSPKE;
     } else if (leaf == 0x14) {
         r = (struct hw_cpuid){ 0 };
     }
@@ -146,8 +154,14 @@ static bool mtrr_access(struct cpu *cpu, uint32_t msr, bool write, uint64_t *val
 /* The local APIC stays where it is: moved over RAM it would hide memory, moved elsewhere it would escape the trap. */
 static bool apic_base_write(uint64_t value)
 {
-    if (((value ^ hw_rdmsr(MSR_APIC_BASE)) & APIC_BASE_ADDRESS) != 0) {
+    uint64_t old = hw_rdmsr(MSR_APIC_BASE);
+
+    if (((value ^ old) & APIC_BASE_ADDRESS) != 0) {
         cv_log_limited(LOG_INFO, "host moves its local APIC to %lx: refused", value & APIC_BASE_ADDRESS);
+        return false;
+    }
+    if ((value & APIC_BASE_ENABLE) == 0 && (old & APIC_BASE_X2APIC) == 0) {
+        cv_log_limited(LOG_INFO, "host switches its local APIC off: refused, the layer's kicks need it");
         return false;
     }
     return hw_wrmsr_safe(MSR_APIC_BASE, value);
@@ -157,6 +171,8 @@ static bool msr_value(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value
 {
     if (msr == MSR_APIC_BASE)
         return write && apic_base_write(*value);
+    if (msr == MSR_MISC_ENABLE) /* root mode's page tables need the execute-disable bit */
+        return write && (*value & MISC_ENABLE_XD_DISABLE) == 0 && hw_wrmsr_safe(msr, *value);
     if (msr == MSR_X2APIC_ICR)
         return write && apic_host_x2apic_icr(cpu, *value);
     if (msr == MSR_FEATURE_CONTROL && !write)
@@ -223,7 +239,7 @@ bool host_io_access(struct cpu *cpu, uint64_t qualification)
     if (IO_IN(qualification)) {
         uint64_t old = last_byte == 3 ? 0 : cpu->gpr[RAX] & ~mask;
 
-        cpu->gpr[RAX] = old | power_host_in(port, port_in(port, last_byte));
+        cpu->gpr[RAX] = old | power_host_in(port, last_byte + 1, port_in(port, last_byte));
         return true;
     }
     if (power_host_out(port, last_byte + 1, (uint32_t)(cpu->gpr[RAX] & mask)))
@@ -239,12 +255,27 @@ static void io_exit(struct cpu *cpu)
         host_inject_gp();
 }
 
+/* True if the exit interrupted an IRET that had already unblocked NMIs (SDM, exit qualification, bit 12). */
+static bool iret_unblocked_nmi(void)
+{
+    enum { NMI_UNBLOCKING = 0x1000 };
+
+    return (uint32_t)hw_vmread(VMCS_EXIT_REASON) == EXIT_EPT_VIOLATION &&
+           (hw_vmread(VMCS_EXIT_QUALIFICATION) & NMI_UNBLOCKING) != 0;
+}
+
 void exit_reinject(void)
 {
     uint32_t info = (uint32_t)hw_vmread(VMCS_IDT_VECTORING_INFO);
+    uint64_t blocking = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
-    if ((info & INTR_VALID) == 0)
+    if ((info & INTR_VALID) == 0) {
+        if (iret_unblocked_nmi())
+            hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking | BLOCKING_BY_NMI);
         return;
+    }
+    if (INTR_TYPE(info) == INTR_TYPE_NMI) /* an entry injects no NMI while NMIs are blocked */
+        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_BY_NMI);
     if ((hw_vmread(VMCS_GUEST_CR0) & CR0_PE) == 0)
         info &= ~INTR_ERROR_VALID; /* real mode pushes no error codes, and an entry refuses to */
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, info & ~INTR_NMI_UNBLOCKING);
@@ -264,11 +295,6 @@ static bool decode_current(uint8_t bytes[INSTRUCTION_MAX], struct decoded *d)
     size_t available = host_fetch(bytes, INSTRUCTION_MAX);
 
     return decode_instruction(bytes, (unsigned)available, mode, d) == DECODE_OK;
-}
-
-static void skip_bytes(unsigned length)
-{
-    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + length);
 }
 
 /* A write to the trapped local APIC's page: carried out for the host. */
@@ -293,7 +319,7 @@ static void apic_page_write(struct cpu *cpu, uint32_t offset)
 
         apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, reg));
     }
-    skip_bytes(d.length);
+    host_skip_bytes(d.length);
 }
 
 /* True if the violation is a data access to a translated linear address, not a fetch and not a page walk. */
@@ -314,7 +340,7 @@ static bool emulate_absent(struct cpu *cpu)
         return false;
     if (d.kind != DECODE_STORE)
         cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], UINT64_MAX);
-    skip_bytes(d.length);
+    host_skip_bytes(d.length);
     return true;
 }
 
@@ -405,11 +431,20 @@ static void triple_fault_exit(void)
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
 }
 
-static void init_exit(void)
+static void init_exit(struct cpu *cpu)
 {
-    enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
-
+    if (cpu->vmx_on) { /* VMX operation blocks INIT until VMXOFF */
+        cpu->init_request = 1;
+        return;
+    }
+    cpu->waits_for_sipi = 1;
     hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, ACTIVITY_WAIT_FOR_SIPI);
+}
+
+static void sipi_exit(struct cpu *cpu)
+{
+    cpu->waits_for_sipi = 0;
+    vmcs01_set_start_state(cpu, (uint8_t)hw_vmread(VMCS_EXIT_QUALIFICATION));
 }
 
 static _Noreturn void unexpected_exit(struct cpu *cpu, uint32_t reason)
@@ -423,8 +458,8 @@ void host_exit(struct cpu *cpu, uint32_t reason)
     switch (reason) {
     case EXIT_EXCEPTION_OR_NMI: host_nmi_exit(cpu); break;
     case EXIT_TRIPLE_FAULT: triple_fault_exit(); break;
-    case EXIT_INIT: init_exit(); break;
-    case EXIT_SIPI: vmcs01_set_start_state(cpu, (uint8_t)hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
+    case EXIT_INIT: init_exit(cpu); break;
+    case EXIT_SIPI: sipi_exit(cpu); break;
     case EXIT_NMI_WINDOW: host_nmi_window_exit(cpu); break;
     case EXIT_TASK_SWITCH: host_inject_gp(); break;
     case EXIT_CPUID: cpuid_exit(cpu); break;

@@ -12,6 +12,8 @@ static const struct {
     { 0x3a, 0x3a, READ | WRITE },           /* IA32_FEATURE_CONTROL */
     { 0x79, 0x79, WRITE },                  /* IA32_BIOS_UPDT_TRIG */
     { 0xfe, 0xfe, READ | WRITE },           /* IA32_MTRRCAP */
+    { 0x13c, 0x13c, WRITE },                /* could switch AES-NI off */
+    { 0x1a0, 0x1a0, WRITE },                /* IA32_MISC_ENABLE */
     { 0x200, 0x21f, READ | WRITE },         /* variable MTRRs */
     { 0x250, 0x250, READ | WRITE },         /* fixed MTRRs */
     { 0x258, 0x259, READ | WRITE },
@@ -20,6 +22,7 @@ static const struct {
     { 0x480, 0x493, READ | WRITE },         /* VMX capabilities */
     { 0x570, 0x571, READ | WRITE },         /* processor trace writes to physical addresses */
     { 0x560, 0x561, READ | WRITE },
+    { 0x3f4, 0x3f5, READ | WRITE },         /* architectural PEBS: a linear buffer, live in root mode, too */
     { 0x600, 0x600, READ | WRITE },         /* IA32_DS_AREA: records could be written while in root mode */
     { 0x17d0, 0x17d1, READ | WRITE },       /* hardware feedback writes to a physical address */
 };
@@ -98,11 +101,11 @@ bool intercepts_msr(uint32_t msr, bool write)
     return msr_bitmap_test(msr_bitmap, msr, write);
 }
 
-bool intercepts_known_msr(uint32_t msr)
+bool intercepts_known_msr(uint32_t msr, bool write)
 {
     unsigned byte;
 
-    return msr_bitmap_byte(msr, true, &byte) && intercepts_msr(msr, true);
+    return msr_bitmap_byte(msr, write, &byte) && intercepts_msr(msr, write);
 }
 
 bool intercepts_port(uint16_t port, unsigned bytes)

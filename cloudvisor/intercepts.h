@@ -12,8 +12,8 @@ hpa_t intercepts_msr_bitmap(void);
 hpa_t intercepts_io_bitmap(unsigned which);
 
 bool intercepts_msr(uint32_t msr, bool write);
-/* True for an MSR that the layer keeps the host from writing, not for one that merely has no bit in a bitmap. */
-bool intercepts_known_msr(uint32_t msr);
+/* True for an MSR that the layer keeps from the host, not for one that merely has no bit in a bitmap. */
+bool intercepts_known_msr(uint32_t msr, bool write);
 bool intercepts_port(uint16_t port, unsigned bytes);
 
 /* Adds a port, also later on: the bitmap is the one that the processor reads for the host. */

@@ -28,7 +28,10 @@ static void put_char(char c)
         return;
     while ((hw_in8(uart + UART_LINE_STATUS) & UART_THR_EMPTY) == 0 && --patience != 0)
         hw_pause();
-    hw_out8(uart + UART_DATA, (uint8_t)c);
+    if (patience == 0)
+        uart = 0; /* the host owns the port and may have broken it: the ring goes on */
+    else
+        hw_out8(uart + UART_DATA, (uint8_t)c);
 }
 
 static void put_string(const char *s)

@@ -15,7 +15,7 @@ enum { FADT_DSDT = 40, FADT_PM1A_EVENT = 56, FADT_PM1A_CONTROL = 64, FADT_PM1B_C
        FADT_RESET_ADDRESS = 120, SPACE_IO = 1 };
 #define SLEEP_ENABLE      UINT32_C(0x2000)
 #define SLEEP_TYPE(value) ((value) >> 10 & 7u)
-#define WAKE_STATUS       UINT32_C(0x8000)
+#define WAKE_STATUS_BYTE  UINT32_C(0x80)
 
 static struct {
     uint16_t event, control_a, control_b, reset;
@@ -104,18 +104,18 @@ static void intercept_register(uint16_t port)
 void power_init(void)
 {
     find_ports();
-    intercepts_add_port(PORT_RESET_CONTROL);
     intercept_register(power.control_a);
     intercept_register(power.control_b);
-    if (power.reset != 0)
-        intercepts_add_port(power.reset);
     cv_log(LOG_DEBUG, "power: PM1 control %x and %x, S5 type %u, reset %x", power.control_a, power.control_b,
            power.type_s5, power.reset);
 }
 
-void power_guard_keyboard(void)
+void power_guard_resets(void)
 {
     intercepts_add_port(PORT_KEYBOARD);
+    intercepts_add_port(PORT_RESET_CONTROL);
+    if (power.reset != 0)
+        intercepts_add_port(power.reset);
 }
 
 /* The high byte that a write of `bytes` at `port` puts into the PM1 control register `control`; -1 if none. */
@@ -156,10 +156,12 @@ bool power_host_out(uint16_t port, unsigned bytes, uint32_t value)
     return false;
 }
 
-uint32_t power_host_in(uint16_t port, uint32_t value)
+uint32_t power_host_in(uint16_t port, unsigned bytes, uint32_t value)
 {
-    if (!power.refused || port != power.event)
+    unsigned offset = (unsigned)power.event + 1 - port; /* WAK_STS is the top bit of the register's second byte */
+
+    if (!power.refused || offset >= bytes)
         return value;
     power.refused = false;
-    return value | WAKE_STATUS;
+    return value | WAKE_STATUS_BYTE << (8 * offset);
 }

@@ -12,15 +12,16 @@
 void power_init(void);
 
 /*
- * Intercepts the keyboard controller, whose command FEh resets the machine. Called when the host enters VMX operation:
- * before that no VM can exist that a reset would endanger, and firmware and boot loaders poll this port without end.
+ * Intercepts the ports that reset the machine: the keyboard controller's, CF9h and the FADT's. Called when the host
+ * enters VMX operation. Before that no VM can exist that a reset would endanger, while firmware and boot loaders access
+ * the keyboard controller and CF8h, whose doubleword covers CF9h, tens of thousands of times.
  */
-void power_guard_keyboard(void);
+void power_guard_resets(void);
 
 /* The host's OUT of `value` to an intercepted port; false if it must not reach the hardware. */
 bool power_host_out(uint16_t port, unsigned bytes, uint32_t value);
 
 /* What the host's IN of `value` from an intercepted port returns. */
-uint32_t power_host_in(uint16_t port, uint32_t value);
+uint32_t power_host_in(uint16_t port, unsigned bytes, uint32_t value);
 
 #endif

@@ -6,6 +6,9 @@
 #include "nested-vmx/vmcs_fields.h"
 
 enum { MSR_EFER = 0xc0000080, MSR_PAT = 0x277 };
+#define CR4_PKE UINT64_C(0x400000)
+#define CR4_CET UINT64_C(0x800000)
+#define CR4_PKS UINT64_C(0x1000000)
 #define PAT_RESET UINT64_C(0x0007040600070406)
 enum { TIMER_TICKS = 4096 };
 
@@ -23,7 +26,7 @@ void cpu_write_host_state(struct cpu *cpu)
 {
     hw_vmwrite(VMCS_HOST_CR0, (hw_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW));
     hw_vmwrite(VMCS_HOST_CR3, boot->root_cr3);
-    hw_vmwrite(VMCS_HOST_CR4, hw_read_cr4() | CR4_OSXSAVE);
+    hw_vmwrite(VMCS_HOST_CR4, (hw_read_cr4() | CR4_OSXSAVE) & ~(CR4_CET | CR4_PKS | CR4_PKE | CR4_SMXE));
     hw_vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
     hw_vmwrite(VMCS_HOST_SS_SELECTOR, SEL_DATA);
     hw_vmwrite(VMCS_HOST_DS_SELECTOR, 0);
@@ -144,6 +147,7 @@ void vmcs01_set_timer(struct cpu *cpu, bool on)
 
 void host_inject_exception(unsigned vector, bool has_error, uint32_t error)
 {
+    has_error = has_error && (hw_vmread(VMCS_GUEST_CR0) & CR0_PE) != 0; /* real mode pushes none */
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO,
                INTR_VALID | INTR_TYPE_HARDWARE << 8 | vector | (has_error ? INTR_ERROR_VALID : 0));
     if (has_error)
@@ -184,12 +188,23 @@ void host_inject_nmi(struct cpu *cpu)
 
 void host_skip_instruction(void)
 {
-    uint64_t interruptibility = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    host_skip_bytes(hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
+}
 
-    hw_vmwrite(VMCS_GUEST_RIP, hw_vmread(VMCS_GUEST_RIP) + hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
+/* Outside 64-bit code RIP has 32 bits, and an entry refuses more. */
+void host_skip_bytes(uint64_t length)
+{
+    enum { DEBUGCTL_BTF = 2, PENDING_SINGLE_STEP = 1 << 14 };
+    uint64_t interruptibility = hw_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    uint64_t rip = hw_vmread(VMCS_GUEST_RIP) + length;
+
+    if ((hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) == 0)
+        rip = (uint32_t)rip;
+    hw_vmwrite(VMCS_GUEST_RIP, rip);
     if ((interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) != 0)
         hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
                    interruptibility & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-    if ((hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)
-        hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 1 << 14);
+    if ((hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0 &&
+        (hw_vmread(VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF) == 0)
+        hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, PENDING_SINGLE_STEP);
 }

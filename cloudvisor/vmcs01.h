@@ -12,6 +12,8 @@ extern unsigned physical_bits;
 
 enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
 
+enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
+
 #define CR0_PE UINT64_C(0x1)
 #define CR0_NE UINT64_C(0x20)
 #define CR0_WP UINT64_C(0x10000)
@@ -58,5 +60,6 @@ void host_set_nmi_window(bool on);
 
 /* Moves the host behind the instruction that exited. */
 void host_skip_instruction(void);
+void host_skip_bytes(uint64_t length);
 
 #endif

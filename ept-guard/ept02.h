@@ -9,7 +9,7 @@
 
 #include "ept-guard/ept12.h"
 
-enum { EPT02_MAX = 72 }; /* more than vmcs12s can be active, so that one is always free or unused */
+enum { EPT02_MAX = 136 }; /* more than eight CPUs can have active at once */
 
 struct ept02 {
     uint64_t eptp12;    /* 0: free */

@@ -40,7 +40,7 @@ static unsigned copy_entry_list(struct vmcs12 *v)
 
     for (unsigned i = 0; i < count; i++) {
         host_frame_read(hpa(from + i * sizeof(struct msr_entry)), &v->entry_list[i], sizeof(struct msr_entry));
-        if (intercepts_known_msr(v->entry_list[i].msr))
+        if (intercepts_known_msr(v->entry_list[i].msr, true))
             return i + 1;
     }
     return 0;
@@ -131,13 +131,18 @@ static void prepare_ept(struct vmcs12 *v)
     }
 }
 
-static void load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWITCHED_COUNT])
+/* Loads and completes vmcs02; false, with vmcs01 loaded, for the activity state in which no kick would be seen. */
+static bool load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWITCHED_COUNT])
 {
-    hw_vmptrld(v->vmcs02);
+    vmcs_load(v->vmcs02);
     if (v->dirty != 0 || !v->host_state_set)
         merge_dirty(cpu, v);
     vmcs12_write_changed(v);
     write_switched(v, switched);
+    if (hw_vmread(VMCS_GUEST_ACTIVITY_STATE) == ACTIVITY_WAIT_FOR_SIPI) {
+        vmcs_load(cpu->vmcs01);
+        return false;
+    }
     hw_vmwrite(VMCS_VM_ENTRY_MSR_LOAD_COUNT, v->field[FIELD_VM_ENTRY_MSR_LOAD_COUNT]);
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, link_pointer(v));
     if (v->ept02 == NULL)
@@ -146,6 +151,7 @@ static void load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWI
         prepare_ept(v);
     if ((secondary_controls(v) & SEC_VPID) == 0 || v->field[FIELD_VPID] >= VPID_UNTAGGED)
         hw_invvpid(HW_INVVPID_SINGLE, VPID_UNTAGGED, 0);
+    return true;
 }
 
 static uint32_t bitmap_controls(const struct vmcs12 *v)
@@ -168,7 +174,10 @@ static void enter(struct cpu *cpu, struct vmcs12 *v)
         merge_bitmaps(cpu, v);
     v->bitmap_controls = bitmap_controls(v);
     read_unloaded(v, switched);
-    load_vmcs02(cpu, v, switched);
+    if (!load_vmcs02(cpu, v, switched)) {
+        exit_entry_failure(cpu, v, EXIT_ENTRY_GUEST_STATE, 0);
+        return;
+    }
     cpu->in_l2 = true;
     cpu->launch = !v->launched02;
     cpu_count_stat(cpu, STAT_vm_entries);
@@ -193,7 +202,7 @@ void nested_enter(struct cpu *cpu, bool launch)
     }
     if (vmcs12_shadowing()) {
         vmcs12_pull_shadow(v);
-        hw_vmptrld(cpu->vmcs01);
+        vmcs_load(cpu->vmcs01);
     }
     if (v->dirty != 0 && (error = check(v)) != VMERR_NONE) {
         vmx_fail_valid(cpu, error);
@@ -212,7 +221,7 @@ void nested_entry_refused(struct cpu *cpu)
     struct vmcs12 *v = cpu->current;
     uint64_t error = hw_vmread(VMCS_VM_INSTRUCTION_ERROR);
 
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
     cpu->in_l2 = false;
     cpu->launch = 0;
     v->dirty = DIRTY_ALL;

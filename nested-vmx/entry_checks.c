@@ -33,7 +33,7 @@ static bool physical_ok(uint64_t address, const struct entry_limits *lim)
     return address >> lim->physical_width == 0;
 }
 
-static bool canonical(uint64_t address, const struct entry_limits *lim)
+bool entry_canonical(uint64_t address, const struct entry_limits *lim)
 {
     uint64_t sign_bits = ~UINT64_C(0) << (lim->linear_width - 1u);
 
@@ -190,7 +190,7 @@ enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct v
 }
 
 /* Every byte of IA32_PAT is UC, WC, WT, WP, WB or UC-. */
-static bool pat_ok(uint64_t pat)
+bool entry_pat_valid(uint64_t pat)
 {
     for (unsigned shift = 0; shift < 64; shift += 8) {
         uint64_t type = pat >> shift & 0xff;
@@ -201,7 +201,7 @@ static bool pat_ok(uint64_t pat)
     return true;
 }
 
-static bool efer_ok(uint64_t efer, bool host_64bit, const struct entry_limits *lim)
+bool entry_efer_valid(uint64_t efer, bool host_64bit, const struct entry_limits *lim)
 {
     return (efer & ~lim->efer_valid) == 0 && ((efer & EFER_LMA) != 0) == host_64bit &&
            ((efer & EFER_LME) != 0) == host_64bit;
@@ -228,15 +228,15 @@ static bool host_registers_ok(const uint64_t *f, const struct vmx_caps *offer, c
     return fixed_bits_ok(cr0, offer->cr0_fixed0, offer->cr0_fixed1) &&
            fixed_bits_ok(cr4, offer->cr4_fixed0, offer->cr4_fixed1) && physical_ok(f[FIELD_HOST_CR3], lim) &&
            ((cr4 & CR4_CET) == 0 || (cr0 & CR0_WP) != 0) &&
-           ((controls & EXIT_LOAD_PAT) == 0 || pat_ok(f[FIELD_HOST_IA32_PAT])) &&
-           ((controls & EXIT_LOAD_EFER) == 0 || efer_ok(f[FIELD_HOST_IA32_EFER], host_64bit, lim));
+           ((controls & EXIT_LOAD_PAT) == 0 || entry_pat_valid(f[FIELD_HOST_IA32_PAT])) &&
+           ((controls & EXIT_LOAD_EFER) == 0 || entry_efer_valid(f[FIELD_HOST_IA32_EFER], host_64bit, lim));
 }
 
 /* SDM "Checks on Host Segment and Descriptor-Table Registers"; its table of fields holds the SYSENTER MSRs, too. */
 static bool host_segments_ok(const uint64_t *f, const struct entry_limits *lim)
 {
     for (unsigned i = 0; i < COUNT_OF(host_canonical); i++)
-        if (!canonical(f[host_canonical[i]], lim))
+        if (!entry_canonical(f[host_canonical[i]], lim))
             return false;
     for (unsigned i = 0; i < COUNT_OF(host_selectors); i++)
         if ((f[host_selectors[i]] & 7) != 0) /* RPL and TI */
@@ -254,7 +254,7 @@ static bool address_space_ok(const uint64_t *f, const struct entry_limits *lim)
     if (((f[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0) != lim->host_in_ia32e)
         return false;
     if (lim->host_in_ia32e)
-        return (cr4 & CR4_PAE) != 0 && canonical(rip, lim);
+        return (cr4 & CR4_PAE) != 0 && entry_canonical(rip, lim);
     return (f[FIELD_VM_ENTRY_CONTROLS] & ENTRY_IA32E_GUEST) == 0 && (cr4 & CR4_PCIDE) == 0 && rip >> 32 == 0;
 }
 

@@ -32,6 +32,11 @@ static inline uint32_t entry_secondary_controls(const uint64_t *f)
 /* True if `eptp` keeps the rules of SDM "VM-Execution Control Fields" for an EPT pointer (INVEPT checks it, too). */
 bool entry_eptp_valid(uint64_t eptp, const struct vmx_caps *offer, const struct entry_limits *lim);
 
+/* Values that the processor accepts: an address, IA32_PAT, and IA32_EFER for 64-bit (or 32-bit) code with paging. */
+bool entry_canonical(uint64_t address, const struct entry_limits *lim);
+bool entry_pat_valid(uint64_t pat);
+bool entry_efer_valid(uint64_t efer, bool long_mode, const struct entry_limits *lim);
+
 /* SDM "Checks on VMX Controls": VMERR_NONE or VMERR_ENTRY_CONTROLS. */
 enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct vmx_caps *offer,
                                                const struct entry_limits *lim);

@@ -16,7 +16,6 @@
 #define RIGHTS_TSS      0x8bu
 #define RIGHTS_UNUSABLE 0x10000u
 #define DR7_RESET       0x400u
-#define EPT_QUALIFICATION_NMI_UNBLOCKING UINT64_C(0x1000)
 
 enum { MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9,
        MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
@@ -46,9 +45,28 @@ static _Noreturn void vmx_abort(struct cpu *cpu, uint32_t indicator)
         cpu_park(cpu);
 }
 
-static bool bad_list_msr(uint32_t msr)
+static bool bad_list_msr(uint32_t msr, bool write)
 {
-    return (msr >= 0x800 && msr <= 0x8ff) || intercepts_known_msr(msr);
+    return (msr >= 0x800 && msr <= 0x8ff) || intercepts_known_msr(msr, write);
+}
+
+/* What the processor would refuse in an MSR that the layer puts into vmcs01: a bad value would fail its next entry. */
+static bool bad_list_value(uint32_t msr, uint64_t value)
+{
+    enum { DEBUGCTL_LBR_AND_BTF = 3 };
+    struct entry_limits limits = nested_limits();
+
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE: return true;
+    case MSR_EFER: return !entry_efer_valid(value, true, &limits);
+    case MSR_PAT: return !entry_pat_valid(value);
+    case MSR_DEBUGCTL: return (value & ~(uint64_t)DEBUGCTL_LBR_AND_BTF) != 0;
+    case MSR_SYSENTER_CS: return value > UINT32_MAX;
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP: return !entry_canonical(value, &limits);
+    default: return false;
+    }
 }
 
 /* The VM-exit MSR-store list, while vmcs02 is loaded. */
@@ -61,7 +79,7 @@ static void store_msrs(struct cpu *cpu, const struct vmcs12 *v)
         uint64_t value = 0;
 
         host_frame_read(hpa(at), &entry, sizeof(entry));
-        if (entry.reserved != 0 || bad_list_msr(entry.msr))
+        if (entry.reserved != 0 || bad_list_msr(entry.msr, false))
             vmx_abort(cpu, 1);
         if (msr_field(entry.msr) != 0)
             value = hw_vmread(msr_field(entry.msr));
@@ -80,7 +98,7 @@ static void load_msrs(struct cpu *cpu, const struct vmcs12 *v)
         struct msr_entry entry;
 
         host_frame_read(hpa(at), &entry, sizeof(entry));
-        if (entry.reserved != 0 || bad_list_msr(entry.msr) || entry.msr == MSR_FS_BASE || entry.msr == MSR_GS_BASE)
+        if (entry.reserved != 0 || bad_list_msr(entry.msr, true) || bad_list_value(entry.msr, entry.value))
             vmx_abort(cpu, 4);
         if (msr_field(entry.msr) != 0)
             hw_vmwrite(msr_field(entry.msr), entry.value);
@@ -211,9 +229,11 @@ static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uin
         store_msrs(cpu, v);
     if (vmcs12_shadowing())
         vmcs12_push_shadow(v);
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
     if (cpu->decoy)
         host_remove_decoys(cpu);
+    if (cpu->host_nmi) /* one that waited for a window in the VM */
+        cpu->attention = 1;
     load_host_state(cpu, v, guest_cr0, nmi_blocked);
     cpu_count_stat(cpu, STAT_vm_exits);
 }
@@ -232,7 +252,7 @@ void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint
     v->field[FIELD_EXIT_QUALIFICATION] = qualification;
     if (vmcs12_shadowing())
         vmcs12_push_shadow(v);
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
     v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);
     v->switched[SWITCHED_PAT] = hw_vmread(VMCS_GUEST_IA32_PAT);
     load_host_state(cpu, v, hw_vmread(VMCS_GUEST_CR0), false);
@@ -250,6 +270,7 @@ static void reflect_nmi(struct cpu *cpu)
     v->field[FIELD_VM_EXIT_INTERRUPTION_ERROR_CODE] = 0;
     v->field[FIELD_IDT_VECTORING_INFO] = (pending & INTR_VALID) != 0 ? pending : 0;
     v->field[FIELD_IDT_VECTORING_ERROR_CODE] = hw_vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
+    v->field[FIELD_VM_EXIT_INSTRUCTION_LENGTH] = hw_vmread(VMCS_VM_ENTRY_INSTRUCTION_LENGTH);
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0);
     give_to_host(cpu, v, EXIT_EXCEPTION_OR_NMI, 0);
 }
@@ -295,8 +316,6 @@ static void ept_violation(struct cpu *cpu)
         reflect(cpu, EXIT_EPT_VIOLATION, (qualification & ~UINT64_C(0x38)) | permissions << 3);
         return;
     }
-    if ((qualification & EPT_QUALIFICATION_NMI_UNBLOCKING) != 0 && (pin_controls(v) & PIN_VIRTUAL_NMIS) != 0)
-        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
     exit_reinject();
     cpu_count_stat(cpu, STAT_vm_exits_kept);
 }

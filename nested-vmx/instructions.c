@@ -213,7 +213,7 @@ static void vmxon(struct cpu *cpu, uint32_t info)
     cpu->vmx_on = true;
     cpu->vmxon_pointer = region;
     own_cr0_bits(CR0_NE | CR0_PE | CR0_PG);
-    power_guard_keyboard();
+    power_guard_resets();
     vmx_succeed();
 }
 
@@ -245,7 +245,6 @@ static void vmclear(struct cpu *cpu, uint32_t info)
 
 static void vmptrld(struct cpu *cpu, uint32_t info)
 {
-    struct vmcs12 *v;
     uint64_t region;
 
     if (!read_operand(cpu, info, &region, sizeof(region)))
@@ -256,10 +255,8 @@ static void vmptrld(struct cpu *cpu, uint32_t info)
         vmx_fail(cpu, VMERR_VMPTRLD_VMXON_POINTER);
     } else if (region_revision(region) != VMCS12_REVISION) {
         vmx_fail(cpu, VMERR_VMPTRLD_REVISION);
-    } else if ((v = vmcs12_activate(cpu, region)) == NULL) {
-        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
     } else {
-        vmcs12_set_current(cpu, v);
+        vmcs12_set_current(cpu, vmcs12_activate(cpu, region));
         vmx_succeed();
     }
 }
@@ -423,6 +420,11 @@ void nested_instruction(struct cpu *cpu, uint32_t reason)
 bool nested_init(void)
 {
     return vmcs12_init();
+}
+
+bool nested_init_cpu(struct cpu *cpu)
+{
+    return vmcs12_create_slots(cpu);
 }
 
 bool nested_shadowing(void)

@@ -29,14 +29,10 @@ static uint32_t merged_proc(const struct vmcs12 *v)
     return control_value(caps_hw.proc, proc);
 }
 
-/* The layer needs NMI exits; where the host wants none, virtual NMIs keep the VM's blocking as it would be. */
+/* The layer's kicks are NMIs: they must exit, and the VM's own blocking, a virtual one, must not hold them back. */
 static uint32_t merged_pin(const struct vmcs12 *v)
 {
-    uint32_t pin = pin_controls(v) | PIN_NMI_EXITING;
-
-    if ((pin_controls(v) & PIN_NMI_EXITING) == 0)
-        pin |= PIN_VIRTUAL_NMIS;
-    return control_value(caps_hw.pin, pin);
+    return control_value(caps_hw.pin, pin_controls(v) | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
 }
 
 bool merge_take_ept(struct vmcs12 *v)
@@ -126,15 +122,21 @@ void merge_bitmaps(struct cpu *cpu, struct vmcs12 *v)
     cpu_count_stat(cpu, STAT_bitmap_merges);
 }
 
+static void mark_if_watched(struct vmcs12 *v, uint64_t frame)
+{
+    for (unsigned i = 0; v->region != NO_VMCS && i < WATCH_COUNT; i++) {
+        if (v->watched[i] == frame)
+            v->bitmaps_stale = true;
+    }
+}
+
 void nested_frame_written(hpa_t address)
 {
     uint64_t frame = address.raw & ~(uint64_t)(PAGE_SIZE - 1);
 
-    for (struct vmcs12 *v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
-        for (unsigned i = 0; v->region != NO_VMCS && i < WATCH_COUNT; i++) {
-            if (v->watched[i] == frame)
-                v->bitmaps_stale = true;
-        }
+    for (unsigned c = 0; c < boot->cpu_count; c++) {
+        for (unsigned i = 0; cpus[c] != NULL && i < VMCS12_PER_CPU; i++)
+            mark_if_watched(&cpus[c]->slots[i], frame);
     }
 }
 

@@ -8,8 +8,9 @@
 
 #include "cloudvisor/cpu.h"
 
-/* Once, at boot. False: pool empty. */
+/* Once, and for each CPU at its demotion. False: pool empty. */
 bool nested_init(void);
+bool nested_init_cpu(struct cpu *cpu);
 
 /* A VMX instruction of the host's, named by its exit reason. vmcs01 is loaded. */
 void nested_instruction(struct cpu *cpu, uint32_t reason);

@@ -6,7 +6,6 @@
  */
 #include <string.h>
 #include "cloudvisor/host_memory.h"
-#include "cloudvisor/log.h"
 #include "cloudvisor/pool.h"
 #include "cloudvisor/vmcs01.h"
 #include "nested-vmx/vmcs12.h"
@@ -16,14 +15,11 @@ enum { VMREAD_BITMAP = 0x2026, VMWRITE_BITMAP = 0x2028, REGION_LAUNCH_STATE = 8,
 
 _Static_assert(REGION_FIELDS + 8 * VMCS_FIELD_COUNT <= PAGE_SIZE, "a vmcs12 must fit its region");
 
-struct vmcs12 vmcs12s[VMCS12_MAX];
-
 static bool shadowing;
 static bool offered[VMCS_FIELD_COUNT];
 static uint8_t read_write_list[VMCS_FIELD_COUNT], shadow_list[VMCS_FIELD_COUNT], exit_list[VMCS_FIELD_COUNT];
 static unsigned read_write_count, shadow_count, exit_count;
 static uint8_t *vmread_bitmap, *vmwrite_bitmap;
-static uint64_t uses;
 
 bool vmcs12_shadowing(void)
 {
@@ -79,37 +75,41 @@ bool vmcs12_init(void)
         list_shadowed((uint8_t)i);
         list_read_at_exit((uint8_t)i);
     }
-    for (unsigned i = 0; i < VMCS12_MAX; i++)
-        vmcs12s[i].region = NO_VMCS;
     return true;
 }
 
 static bool allocate_pages(struct vmcs12 *v)
 {
     uint32_t revision = (uint32_t)caps_hw.basic & INT32_MAX;
+    hpa_t *const pages[] = { &v->vmcs02, &v->shadow, &v->msr_bitmap, &v->io_bitmap[0], &v->io_bitmap[1] };
 
-    if (v->vmcs02.raw != 0)
-        return true;
+    v->entry_list = pool_alloc_bytes(MSR_LIST_MAX * sizeof(struct msr_entry));
     if (v->entry_list == NULL)
-        v->entry_list = pool_alloc_bytes(MSR_LIST_MAX * sizeof(struct msr_entry));
-    v->shadow = pool_alloc();
-    v->msr_bitmap = pool_alloc();
-    v->io_bitmap[0] = pool_alloc();
-    v->io_bitmap[1] = pool_alloc();
-    v->vmcs02 = pool_alloc();
-    if (v->entry_list == NULL || v->shadow.raw == 0 || v->msr_bitmap.raw == 0 || v->io_bitmap[0].raw == 0 ||
-        v->io_bitmap[1].raw == 0 || v->vmcs02.raw == 0) {
-        v->vmcs02 = hpa(0);
         return false;
+    for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        *pages[i] = pool_alloc();
+        if (pages[i]->raw == 0)
+            return false;
     }
     *(uint32_t *)phys_to_virt(v->vmcs02) = revision;
     *(uint32_t *)phys_to_virt(v->shadow) = revision | (shadowing ? SHADOW_INDICATOR : 0);
     return true;
 }
 
-static struct vmcs12 *find(uint64_t region)
+bool vmcs12_create_slots(struct cpu *cpu)
 {
-    for (struct vmcs12 *v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
+    cpu->slots = pool_alloc_bytes(VMCS12_PER_CPU * sizeof(struct vmcs12));
+    for (unsigned i = 0; cpu->slots != NULL && i < VMCS12_PER_CPU; i++) {
+        cpu->slots[i].region = NO_VMCS;
+        if (!allocate_pages(&cpu->slots[i]))
+            return false;
+    }
+    return cpu->slots != NULL;
+}
+
+static struct vmcs12 *find(struct cpu *cpu, uint64_t region)
+{
+    for (struct vmcs12 *v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
         if (v->region == region)
             return v;
     }
@@ -141,10 +141,10 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
 
     if (cpu->current == v)
         vmcs12_set_current(cpu, NULL);
-    hw_vmptrld(v->vmcs02);
+    vmcs_load(v->vmcs02);
     each_guest_field(v, read_field);
     hw_vmclear(v->vmcs02);
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
     host_frame_write(hpa(v->region), head, sizeof(head));
     host_frame_write(hpa(v->region + REGION_FIELDS), v->field, sizeof(v->field));
     layer_lock();
@@ -155,40 +155,18 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
     layer_unlock();
 }
 
-/* Writes back the slot that this CPU used least recently; false if it has none to spare. */
-static bool make_slot_free(struct cpu *cpu)
+/* A free slot, made by writing back the one used least recently if need be. */
+static struct vmcs12 *slot_for_new(struct cpu *cpu)
 {
-    struct vmcs12 *oldest = NULL, *v;
+    struct vmcs12 *v = find(cpu, NO_VMCS);
 
-    for (v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
-        if (v->region != NO_VMCS && v->owner == cpu && v != cpu->current &&
-            (oldest == NULL || v->last_use < oldest->last_use))
-            oldest = v;
+    if (v != NULL)
+        return v;
+    for (struct vmcs12 *other = cpu->slots; other < cpu->slots + VMCS12_PER_CPU; other++) {
+        if (other != cpu->current && (v == NULL || other->last_use < v->last_use))
+            v = other;
     }
-    if (oldest == NULL)
-        return false;
-    save(cpu, oldest);
-    return true;
-}
-
-/* The slot of `region`, claimed for this CPU if it was in none (`*fresh`); NULL if no slot is free. */
-static struct vmcs12 *claim_slot(struct cpu *cpu, uint64_t region, bool *fresh)
-{
-    struct vmcs12 *v;
-
-    layer_lock();
-    v = find(region);
-    *fresh = v == NULL;
-    if (v == NULL) {
-        v = find(NO_VMCS);
-        if (v != NULL && !allocate_pages(v))
-            v = NULL;
-    }
-    if (v != NULL && *fresh) {
-        v->owner = cpu;
-        v->region = region;
-    }
-    layer_unlock();
+    save(cpu, v);
     return v;
 }
 
@@ -202,12 +180,12 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
         v->field[i] = vmcs_field_merge(vmcs_fields[i].encoding, 0, v->field[i]);
     hw_vmclear(v->vmcs02);
-    hw_vmptrld(v->vmcs02);
+    vmcs_load(v->vmcs02);
     each_guest_field(v, write_field);
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
     hw_vmwrite(VMCS_VM_EXIT_MSR_STORE_COUNT, 0);
     hw_vmwrite(VMCS_VM_EXIT_MSR_LOAD_COUNT, 0);
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
     v->launched02 = false;
     v->host_state_set = false;
     v->bitmaps_stale = false;
@@ -220,41 +198,34 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
 
 struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region)
 {
-    bool fresh;
-    struct vmcs12 *v = claim_slot(cpu, region, &fresh);
+    struct vmcs12 *v = find(cpu, region);
 
-    if (v == NULL && make_slot_free(cpu))
-        v = claim_slot(cpu, region, &fresh);
-    if (v == NULL)
-        return NULL;
-    if (v->owner != cpu) {
-        cv_log_limited(LOG_INFO, "CPU %u: VMPTRLD of %lx, which is active on CPU %u: refused", cpu->index, region,
-                       v->owner->index);
-        return NULL;
-    }
-    if (fresh)
+    if (v == NULL) {
+        v = slot_for_new(cpu);
+        v->region = region;
         load(cpu, v);
-    v->last_use = ++uses;
+    }
+    v->last_use = ++cpu->slot_uses;
     return v;
 }
 
 void vmcs12_clear(struct cpu *cpu, uint64_t region)
 {
-    struct vmcs12 *v = find(region);
+    struct vmcs12 *v = find(cpu, region);
     uint32_t clear = 0;
 
-    if (v != NULL && v->owner == cpu) {
-        v->launched = false;
-        save(cpu, v);
-    } else if (v == NULL) {
+    if (v == NULL) {
         host_frame_write(hpa(region + REGION_LAUNCH_STATE), &clear, sizeof(clear));
+        return;
     }
+    v->launched = false;
+    save(cpu, v);
 }
 
 void vmcs12_release_all(struct cpu *cpu)
 {
-    for (struct vmcs12 *v = vmcs12s; v < vmcs12s + VMCS12_MAX; v++) {
-        if (v->region != NO_VMCS && v->owner == cpu)
+    for (struct vmcs12 *v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
+        if (v->region != NO_VMCS)
             save(cpu, v);
     }
 }
@@ -280,16 +251,16 @@ void vmcs12_set_current(struct cpu *cpu, struct vmcs12 *v)
     if (old != NULL) {
         vmcs12_pull_shadow(old);
         hw_vmclear(old->shadow);
-        hw_vmptrld(old->vmcs02);
+        vmcs_load(old->vmcs02);
         vmcs12_write_changed(old);
-        hw_vmptrld(cpu->vmcs01);
+        vmcs_load(cpu->vmcs01);
     }
     if (v != NULL) {
-        hw_vmptrld(v->vmcs02);
+        vmcs_load(v->vmcs02);
         read_shadowed_guest(v);
         hw_vmclear(v->shadow);
         vmcs12_push_shadow(v);
-        hw_vmptrld(cpu->vmcs01);
+        vmcs_load(cpu->vmcs01);
     }
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, v != NULL ? v->shadow.raw : UINT64_MAX);
     hw_vmwrite(VMCS_SECONDARY_CONTROLS, cpu->vmcs01_secondary | (v != NULL ? SEC_VMCS_SHADOWING : 0));
@@ -307,13 +278,13 @@ uint64_t vmcs12_read(struct cpu *cpu, struct vmcs12 *v, int index)
     uint64_t value = v->field[index];
 
     if (is_shadowed(cpu, v, index)) {
-        hw_vmptrld(v->shadow);
+        vmcs_load(v->shadow);
         value = hw_vmread(vmcs_fields[index].encoding);
-        hw_vmptrld(cpu->vmcs01);
+        vmcs_load(cpu->vmcs01);
     } else if (vmcs_fields[index].home == HOME_GUEST) {
-        hw_vmptrld(v->vmcs02);
+        vmcs_load(v->vmcs02);
         value = hw_vmread(vmcs_fields[index].encoding);
-        hw_vmptrld(cpu->vmcs01);
+        vmcs_load(cpu->vmcs01);
     }
     return value;
 }
@@ -325,19 +296,19 @@ void vmcs12_write(struct cpu *cpu, struct vmcs12 *v, int index, uint64_t value)
     v->field[index] = value;
     v->dirty |= vmcs_fields[index].dirty;
     if (vmcs_fields[index].home == HOME_GUEST) {
-        hw_vmptrld(v->vmcs02);
+        vmcs_load(v->vmcs02);
         hw_vmwrite(encoding, value);
     }
     if (is_shadowed(cpu, v, index)) {
-        hw_vmptrld(v->shadow);
+        vmcs_load(v->shadow);
         hw_vmwrite(encoding, value);
     }
-    hw_vmptrld(cpu->vmcs01);
+    vmcs_load(cpu->vmcs01);
 }
 
 void vmcs12_pull_shadow(struct vmcs12 *v)
 {
-    hw_vmptrld(v->shadow);
+    vmcs_load(v->shadow);
     for (unsigned i = 0; i < read_write_count; i++) {
         unsigned index = read_write_list[i];
         uint64_t value = hw_vmread(vmcs_fields[index].encoding);
@@ -353,7 +324,7 @@ void vmcs12_pull_shadow(struct vmcs12 *v)
 
 void vmcs12_push_shadow(struct vmcs12 *v)
 {
-    hw_vmptrld(v->shadow);
+    vmcs_load(v->shadow);
     for (unsigned i = 0; i < shadow_count; i++)
         hw_vmwrite(vmcs_fields[shadow_list[i]].encoding, v->field[shadow_list[i]]);
 }

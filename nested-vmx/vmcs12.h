@@ -4,7 +4,8 @@
  * runs, and the shadow VMCS that serves the host's VMREAD and VMWRITE where the CPU can. The region in the host's
  * memory is read at VMPTRLD and written at VMCLEAR, and otherwise ignored.
  *
- * A vmcs12 belongs to the CPU on which it is active; only that CPU touches it, but for bitmaps_stale.
+ * Each CPU has slots of its own and alone touches them, but for bitmaps_stale. A VMCS that a host uses on two CPUs at
+ * once, against the rules, is two copies that know nothing of each other.
  */
 #ifndef NESTED_VMX_VMCS12_H
 #define NESTED_VMX_VMCS12_H
@@ -13,7 +14,7 @@
 #include "ept-guard/ept02.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum { VMCS12_MAX = 64, MSR_LIST_MAX = 512, WATCH_COUNT = 3 };
+enum { VMCS12_PER_CPU = 16, MSR_LIST_MAX = 512, WATCH_COUNT = 3 };
 #define NO_VMCS UINT64_MAX
 
 struct msr_entry {
@@ -26,10 +27,9 @@ enum switched { SWITCHED_EFER, SWITCHED_PAT, SWITCHED_DR7, SWITCHED_DEBUGCTL, SW
 
 struct vmcs12 {
     uint64_t region;      /* NO_VMCS: this slot is free */
-    struct cpu *owner;    /* the CPU on which it is active */
     bool launched;        /* the launch state that the host sees */
     bool launched02;
-    bool host_state_set;  /* vmcs02's host state is that of `owner` */
+    bool host_state_set;
     volatile bool bitmaps_stale;
     uint32_t dirty;       /* DIRTY_* groups to check and merge before the next entry */
     uint64_t guest_changed; /* bit n: the n-th shadowed read-write field was changed and goes to vmcs02 */
@@ -49,15 +49,16 @@ struct vmcs12 {
     uint64_t field[VMCS_FIELD_COUNT];
 };
 
-/* Prepares the pool of slots. False: no memory. */
+/* What all CPUs share; and the slots of one CPU, with all their pages. False: no memory. */
 bool vmcs12_init(void);
+bool vmcs12_create_slots(struct cpu *cpu);
 
 bool vmcs12_shadowing(void);
 
 /* True if the host is offered field `index`. */
 bool vmcs12_offers(int index);
 
-/* Makes `region` active on this CPU, from memory or where it is already active; NULL if that cannot be. */
+/* Makes `region` active on this CPU, in place of the one used least recently if all slots are taken. */
 struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region);
 
 /* VMCLEAR: writes an active vmcs12 back and frees its slot; else marks the region in memory as clear. */
@@ -84,8 +85,5 @@ void vmcs12_write_changed(struct vmcs12 *v);
 
 /* Reads what the host will see of an exit from vmcs02, which is loaded, into `field`. */
 void vmcs12_read_exit(struct vmcs12 *v);
-
-/* All slots, for loops over what is active. */
-extern struct vmcs12 vmcs12s[VMCS12_MAX];
 
 #endif

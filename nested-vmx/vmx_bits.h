@@ -129,6 +129,7 @@ enum {
 #define MISC_PREEMPTION_SHIFT_MASK UINT64_C(0x1f)
 #define MISC_STORE_LMA           BIT64(5)
 #define MISC_ACTIVITY_MASK       (UINT64_C(7) << 6)
+#define MISC_ACTIVITY_OFFERED    (UINT64_C(3) << 6) /* HLT and shutdown, not wait-for-SIPI */
 #define MISC_CR3_TARGETS(m)      ((unsigned)((m) >> 16) & 0x1ffu)
 #define MISC_MSR_LIST_MAX(m)     ((((unsigned)((m) >> 25) & 7u) + 1u) * 512u)
 #define MISC_VMWRITE_ANY         BIT64(29)

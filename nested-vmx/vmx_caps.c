@@ -96,7 +96,7 @@ void vmx_caps_offer(const struct vmx_caps *hw, struct vmx_caps *offer)
     offer->exit.must_be_1 |= EXIT_HOST_64BIT;
     offer->default_exit.must_be_1 |= EXIT_HOST_64BIT;
     /* At most 512 MSRs in a list, and no claim about SMM or processor trace. */
-    offer->misc = hw->misc & (MISC_PREEMPTION_SHIFT_MASK | MISC_STORE_LMA | MISC_ACTIVITY_MASK |
+    offer->misc = hw->misc & (MISC_PREEMPTION_SHIFT_MASK | MISC_STORE_LMA | MISC_ACTIVITY_OFFERED |
                               (UINT64_C(0x1ff) << 16) | MISC_VMWRITE_ANY | MISC_INJECT_LENGTH_0);
     offer->ept_vpid = hw->ept_vpid & OFFER_EPT_VPID;
     offer->vmcs_enum = (hw->vmcs_enum & 0x3fe) < 0x32 ? 0x32 : hw->vmcs_enum & 0x3fe;

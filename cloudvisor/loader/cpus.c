@@ -67,6 +67,7 @@ static EFI_STATUS add_cpu(struct cpu_list *cpus, UINTN number, const struct proc
 
     if (!(information->status_flags & STATUS_ENABLED)) {
         cpus->disabled_count++;
+        cpus->unlisted = true;
         return EFI_SUCCESS;
     }
     if (index >= BOOT_CPU_MAX)
@@ -85,8 +86,10 @@ EFI_STATUS cpus_list(struct cpu_list *cpus)
     EFI_STATUS status = EFI_SUCCESS;
 
     *cpus = (struct cpu_list){ .count = 1, .apic_id = { own_apic_id() } };
-    if (!services)
+    if (!services) {
+        cpus->unlisted = true;
         return EFI_SUCCESS;
+    }
     status = services->get_number_of_processors(services, &count, &enabled_count);
     for (UINTN number = 0; number < count && !EFI_ERROR(status); number++) {
         struct processor_information information;

@@ -12,6 +12,7 @@
 struct cpu_list {
     uint32_t count;
     uint32_t disabled_count;
+    bool unlisted; /* there may be CPUs besides: disabled ones, or the firmware doesn't say */
     uint32_t apic_id[BOOT_CPU_MAX];
     UINTN number[BOOT_CPU_MAX]; /* the firmware's number by index */
 };

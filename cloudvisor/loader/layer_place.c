@@ -104,6 +104,7 @@ static void fill_boot_info(const struct layer *layer, const struct conf *conf, c
     info->init_mode = conf->init_mode;
     info->log_port = conf->log_port;
     info->shadowing = conf->shadowing;
+    info->unlisted_cpus = cpus->unlisted;
     info->cpu_count = cpus->count;
     firmware_boot->CopyMem(info->apic_id, (void *)cpus->apic_id, sizeof(info->apic_id));
     info->memory_count = map->count;

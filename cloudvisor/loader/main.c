@@ -87,16 +87,21 @@ static EFI_STATUS check_cpus(const struct cpu_list *cpus, bool *has_1gib_pages)
     return result;
 }
 
-static EFI_STATUS list_cpus(struct cpu_list *cpus)
+static EFI_STATUS list_cpus(const struct conf *conf, struct cpu_list *cpus)
 {
     EFI_STATUS status = cpus_list(cpus);
 
-    if (status == EFI_UNSUPPORTED)
+    if (status == EFI_UNSUPPORTED) {
         console_line("CloudVisor: more than %u CPUs; switch some off in the firmware set-up", BOOT_CPU_MAX);
-    else if (EFI_ERROR(status))
+    } else if (EFI_ERROR(status)) {
         console_line("CloudVisor: the firmware does not list its CPUs: %s", firmware_status_name(status));
-    else if (cpus->disabled_count)
+    } else if (cpus->unlisted && conf->init_mode == BOOT_INIT_EXIT) {
+        console_line("CloudVisor: the firmware disables CPUs or does not list them, and the host could start those outside");
+        console_line("the layer. Enable them in the firmware set-up, or set init = trap");
+        status = EFI_UNSUPPORTED;
+    } else if (cpus->disabled_count) {
         console_line("CloudVisor: %u CPUs are disabled in the firmware and stay out", cpus->disabled_count);
+    }
     return status;
 }
 
@@ -145,7 +150,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
     if (EFI_ERROR(status))
         return stop(status);
     console_use_port(conf.log_port);
-    status = list_cpus(&cpus);
+    status = list_cpus(&conf, &cpus);
     if (EFI_ERROR(status))
         return stop(status);
     status = check_cpus(&cpus, &has_1gib_pages);

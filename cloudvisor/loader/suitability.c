@@ -30,6 +30,7 @@ static const struct need needs[] = {
     NEED(CAP_VMX_BASIC, BASIC_TRUE_CONTROLS, "true VMX control capability MSRs (IA32_VMX_BASIC bit 55)"),
     { CAP_VMX_BASIC, BASIC_MEMTYPE, BASIC_MEMTYPE_WB, "write-back VMCS memory (IA32_VMX_BASIC bits 53:50)" },
     NEED(CAP_PIN, PIN_NMI_EXITING, "NMI exiting"),
+    NEED(CAP_PIN, PIN_VIRTUAL_NMIS, "virtual NMIs"),
     NEED(CAP_PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer"),
     NEED(CAP_PROC, PROC_MSR_BITMAPS, "MSR bitmaps"),
     NEED(CAP_PROC, PROC_IO_BITMAPS, "I/O bitmaps"),

@@ -25,7 +25,7 @@ static void broadwell_is_offered_exactly(void **state)
         { MSR_VMX_PROC, UINT64_C(0xf7d9fffe0401e172) },
         { MSR_VMX_EXIT, UINT64_C(0x007fefff00036fff) },
         { MSR_VMX_ENTRY, UINT64_C(0x0000d3ff000011ff) },
-        { MSR_VMX_MISC, UINT64_C(0x00000000200401e0) },
+        { MSR_VMX_MISC, UINT64_C(0x00000000200400e0) },
         { MSR_VMX_CR0_FIXED0, 0x80000021 },
         { MSR_VMX_CR0_FIXED1, 0xffffffff },
         { MSR_VMX_CR4_FIXED0, 0x2000 },

@@ -503,16 +503,16 @@ static void trees_run_out_only_while_all_are_used(void **state)
         got[i] = ept02_get(eptp_number(i));
         assert_non_null(got[i]);
     }
-    assert_null(ept02_get(eptp_number(100)));
+    assert_null(ept02_get(eptp_number(EPT02_MAX)));
     ept02_put(got[7]);
     ept02_put(ept02_get(eptp_number(7))); /* used later than number 9 now */
     got[9]->stale = true;
     ept02_put(got[9]);
-    assert_ptr_equal(ept02_get(eptp_number(100)), got[9]); /* the one used least recently */
-    assert_int_equal(got[9]->eptp12, eptp_number(100));
+    assert_ptr_equal(ept02_get(eptp_number(EPT02_MAX + 1)), got[9]); /* the one used least recently */
+    assert_int_equal(got[9]->eptp12, eptp_number(EPT02_MAX + 1));
     assert_false(got[9]->stale);
     assert_ptr_equal(ept02_get(eptp_number(7)), got[7]); /* still there */
-    assert_null(ept02_get(eptp_number(101)));
+    assert_null(ept02_get(eptp_number(EPT02_MAX + 2)));
     for (uint64_t i = 0; i < EPT02_MAX - 1; i++)
         ept02_put(got[i]);
 }

@@ -54,6 +54,7 @@ static const struct lack lacks[] = {
     { CAP_VMX_BASIC, UINT64_C(1) << 55, "true VMX control" },
     { CAP_VMX_BASIC, UINT64_C(2) << 50, "write-back VMCS" },
     { CAP_PIN, PIN_NMI_EXITING, "NMI exiting" },
+    { CAP_PIN, PIN_VIRTUAL_NMIS, "virtual NMIs" },
     { CAP_PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer" },
     { CAP_PROC, PROC_MSR_BITMAPS, "MSR bitmaps" },
     { CAP_PROC, PROC_IO_BITMAPS, "I/O bitmaps" },
