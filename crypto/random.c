@@ -68,6 +68,7 @@ static int draw_seed(void *unused, unsigned char *to, size_t size)
 bool random_init(const void *extra, size_t extra_size)
 {
     random_free();
+    mbedtls_ctr_drbg_init(&generator);
     if (extra_size > RANDOM_EXTRA_MAX)
         return false;
     usable = mbedtls_ctr_drbg_seed(&generator, draw_seed, NULL, extra, extra_size) == 0;
@@ -87,5 +88,4 @@ void random_free(void)
 {
     usable = false;
     mbedtls_ctr_drbg_free(&generator);
-    mbedtls_ctr_drbg_init(&generator);
 }

@@ -9,10 +9,15 @@
 #include "cloudvisor/log.h"
 
 static jmp_buf panicked;
+static bool panic_expected;
 
 _Noreturn void cv_panic(const char *format, ...)
 {
-    (void)format;
+    if (!panic_expected) {
+        fprintf(stderr, "panic: %s\n", format);
+        abort();
+    }
+    panic_expected = false;
     longjmp(panicked, 1);
 }
 
@@ -26,6 +31,7 @@ enum { LARGEST = HEAP_BYTES - sizeof(struct block) };
 
 #define assert_panic(statement)                                                                                        \
     do {                                                                                                               \
+        panic_expected = true;                                                                                         \
         if (setjmp(panicked) == 0) {                                                                                   \
             statement;                                                                                                 \
             fail_msg("no panic: %s", #statement);                                                                      \

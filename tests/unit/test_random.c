@@ -2,25 +2,29 @@
 /*
  * The random generator over a source that fails in every way a processor's may: missing, exhausted, stuck, or broken
  * later. It must go on where that is safe and never give out a byte where it isn't. Known answers come from a model of
- * SP 800-90A's CTR_DRBG written apart from the library.
+ * SP 800-90A's CTR_DRBG written apart from the library. The file under test is included, for a look at what it keeps.
  */
 #include "unit.h"
-#include "crypto/random.h"
-
-#include <mbedtls/ctr_drbg.h>
+#include "crypto/random.c"
 
 /* What the fake processor does. Words are numbered from 0; word `break_at` and later come out as `broken` says. */
 static struct {
     bool has_rdseed, has_rdrand;
     unsigned rdseed_failures, rdrand_failures; /* in a row before each word */
     unsigned break_at;
-    enum { GOOD, ZEROS, ONES, REPEATED, TWO_VALUES, NO_MORE } broken;
+    uint64_t repeats; /* word `break_at`, this once */
+    enum { GOOD, ZEROS, ONES, REPEATED, TWO_VALUES, NO_MORE, ONCE } broken;
     unsigned words, rdseed_calls, rdrand_calls, failed_in_a_row;
 } source;
 
+static uint64_t good_word(unsigned number)
+{
+    return (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static bool give(uint64_t *value, unsigned failures)
 {
-    uint64_t good = (source.words + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t good = good_word(source.words);
     bool broken = source.words >= source.break_at;
 
     if (source.failed_in_a_row < failures) {
@@ -38,6 +42,8 @@ static bool give(uint64_t *value, unsigned failures)
         good = 4711;
     if (broken && source.broken == TWO_VALUES)
         good = source.words % 2 != 0 ? 4711 : 4712;
+    if (source.words == source.break_at && source.broken == ONCE)
+        good = source.repeats;
     source.words++;
     *value = good;
     return true;
@@ -141,6 +147,20 @@ static void breaks_later(void **state)
     assert_true(random_bytes(bytes, 32));
 }
 
+static void any_word_twice(void **state)
+{
+    for (unsigned at = 1; at < SEED; at++) {
+        for (unsigned first = 0; first < at; first++) {
+            begin(state);
+            source.broken = ONCE;
+            source.break_at = at;
+            source.repeats = good_word(first);
+            assert_false(start());
+            expect_refusal();
+        }
+    }
+}
+
 static void without_rdseed_rdrand_reseeds_in_between(void **state)
 {
     (void)state;
@@ -188,6 +208,9 @@ static void limits(void **state)
     assert_false(random_init(long_extra, sizeof(long_extra)));
     expect_refusal();
     assert_true(random_init(long_extra, RANDOM_EXTRA_MAX));
+    assert_false(random_init(long_extra, sizeof(long_extra)));
+    expect_refusal();
+    assert_true(random_init(long_extra, RANDOM_EXTRA_MAX));
     assert_true(random_bytes(bytes, 0));
     assert_true(random_bytes(bytes, RANDOM_BYTES_MAX));
     assert_int_equal(bytes[RANDOM_BYTES_MAX], 0xee);
@@ -201,7 +224,11 @@ static void after_free(void **state)
 {
     (void)state;
     assert_true(start());
+    assert_memory_not_equal(generator.counter, zero, sizeof(generator.counter));
     random_free();
+    assert_memory_equal(generator.counter, zero, sizeof(generator.counter));
+    assert_memory_equal(&generator.aes_ctx, zero, sizeof(generator.aes_ctx));
+    assert_false(usable);
     expect_refusal();
     random_free();
 }
@@ -262,6 +289,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         CASE(before_init),
         CASE(no_source),
+        CASE(any_word_twice),
         CASE(without_rdseed_rdrand_reseeds_in_between),
         CASE(rdseed_is_asked_again),
         CASE(exhausted_rdseed_is_no_denial_of_service),
