@@ -52,11 +52,11 @@ struct boot_info {
     uint64_t ram_top;     /* one past the highest byte of RAM */
     uint64_t acpi_rsdp;   /* physical, 0 if the firmware has none */
     uint32_t cpu_count;
-    uint32_t verbosity;   /* 0 errors, 1 info, 2 debug */
-    uint32_t init_mode;   /* enum boot_init_mode */
-    uint32_t log_port;    /* enum boot_log_port */
-    uint32_t unlisted_cpus; /* 1: there may be CPUs that the firmware does not list or has disabled */
-    uint32_t shadowing;   /* 1: use hardware VMCS shadowing where the CPU has it */
+    uint32_t verbosity;             /* 0 errors, 1 info, 2 debug */
+    uint32_t init_mode;             /* enum boot_init_mode */
+    uint32_t log_port;              /* enum boot_log_port */
+    uint32_t unlisted_cpus;         /* 1: there may be CPUs that the firmware does not list or has disabled */
+    uint32_t shadowing;             /* 1: use hardware VMCS shadowing where the CPU has it */
     uint32_t apic_id[BOOT_CPU_MAX]; /* by CPU index; 0 is the boot CPU */
     uint32_t memory_count;
     struct boot_memory_range memory[BOOT_MEMORY_MAX];

@@ -32,8 +32,17 @@ static volatile uint64_t flush_generation;
 void cpu_enter_first(struct cpu *cpu);
 
 #define APIC_PAGE UINT64_C(0xfee00000)
-enum { MSR_APIC_BASE = 0x1b, MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101,
-       MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
+enum {
+    MSR_APIC_BASE = 0x1b,
+    MSR_EFER = 0xc0000080,
+    MSR_PAT = 0x277,
+    MSR_DEBUGCTL = 0x1d9,
+    MSR_FS_BASE = 0xc0000100,
+    MSR_GS_BASE = 0xc0000101,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176
+};
 #define FEATURE_CONTROL_LOCKED 1u
 #define FEATURE_CONTROL_VMX    4u
 
@@ -117,8 +126,8 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     cpu_init_idt();
     apic_init(trap);
     power_init();
-    cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, INIT and SIPI by %s", boot->region_base,
-           boot->region_size >> 20, boot->cpu_count, trap ? "trapped ICR writes" : "VM exits");
+    cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, INIT and SIPI by %s", boot->region_base, boot->region_size >> 20,
+           boot->cpu_count, trap ? "trapped ICR writes" : "VM exits");
     return DEMOTE_OK;
 }
 

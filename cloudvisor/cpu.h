@@ -56,12 +56,12 @@ struct cpu {
     uint32_t index;
     uint32_t apic_id;
     volatile uint32_t in_guest;
-    volatile uint32_t kick_pending;  /* an NMI sent by another CPU is under way */
-    volatile uint32_t host_nmi;      /* an NMI for the host arrived */
-    volatile uint32_t init_request;  /* the host sent INIT to this CPU */
-    volatile uint32_t sipi_request;  /* 100h + vector: the host sent SIPI */
+    volatile uint32_t kick_pending; /* an NMI sent by another CPU is under way */
+    volatile uint32_t host_nmi;     /* an NMI for the host arrived */
+    volatile uint32_t init_request; /* the host sent INIT to this CPU */
+    volatile uint32_t sipi_request; /* 100h + vector: the host sent SIPI */
     volatile uint32_t waits_for_sipi;
-    volatile uint64_t flushed;       /* generation of EPTs that this CPU has no older translations of */
+    volatile uint64_t flushed; /* generation of EPTs that this CPU has no older translations of */
 
     hpa_t vmxon;
     hpa_t vmcs01;
@@ -73,10 +73,10 @@ struct cpu {
 
     /* Nested VMX: the host's view of VMX on this CPU. */
     bool vmx_on;
-    bool in_l2;               /* the VMCS loaded in the processor is current->vmcs02 */
-    uint64_t vmxon_pointer;   /* the host's VMXON region */
-    struct vmcs12 *current;   /* the host's current VMCS, or NULL */
-    struct vmcs12 *slots;     /* this CPU's active VMCSs */
+    bool in_l2;             /* the VMCS loaded in the processor is current->vmcs02 */
+    uint64_t vmxon_pointer; /* the host's VMXON region */
+    struct vmcs12 *current; /* the host's current VMCS, or NULL */
+    struct vmcs12 *slots;   /* this CPU's active VMCSs */
     uint64_t slot_uses;
 
     uint64_t stats[STAT_COUNT];

@@ -36,8 +36,11 @@ void cpu_init_idt(void)
 
         if (at == 0)
             continue;
-        idt[i] = (struct gate){ .offset_low = (uint16_t)at, .selector = SEL_CODE, .type = GATE_INTERRUPT,
-                                .offset_middle = (uint16_t)(at >> 16), .offset_high = (uint32_t)(at >> 32) };
+        idt[i] = (struct gate){ .offset_low = (uint16_t)at,
+                                .selector = SEL_CODE,
+                                .type = GATE_INTERRUPT,
+                                .offset_middle = (uint16_t)(at >> 16),
+                                .offset_high = (uint32_t)(at >> 32) };
     }
     idt[VECTOR_NMI].ist = IST_NMI;
     idt[VECTOR_DF].ist = IST_FATAL;

@@ -9,10 +9,10 @@
 #include "nested-vmx/vmcs_fields.h"
 
 #define CR0_VALID UINT64_C(0xe005003f)
-#define CR0_ET UINT64_C(0x10)
-#define CR4_CET UINT64_C(0x800000)
+#define CR0_ET    UINT64_C(0x10)
+#define CR4_CET   UINT64_C(0x800000)
 enum { TSS_64_BUSY = 11 };
-#define PAGING_CR4 (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))
+#define PAGING_CR4     (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))
 #define PDPTE_RESERVED UINT64_C(0x1e6)
 
 /* Loads the four PDPTEs of PAE paging; false for #GP. */
@@ -92,8 +92,7 @@ static bool write_cr4(struct cpu *cpu, uint64_t value)
         return false;
     if (long_mode && ((value & CR4_PAE) == 0 || ((old ^ value) & CR4_LA57) != 0))
         return false;
-    if ((value & CR4_PCIDE) != 0 && (old & CR4_PCIDE) == 0 &&
-        (!long_mode || (hw_vmread(VMCS_GUEST_CR3) & 0xfff) != 0))
+    if ((value & CR4_PCIDE) != 0 && (old & CR4_PCIDE) == 0 && (!long_mode || (hw_vmread(VMCS_GUEST_CR3) & 0xfff) != 0))
         return false;
     if ((value & CR4_CET) != 0 && (hw_vmread(VMCS_GUEST_CR0) & CR0_WP) == 0)
         return false;

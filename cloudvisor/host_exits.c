@@ -20,18 +20,18 @@
 #include "nested-vmx/vmcs_fields.h"
 
 enum { MSR_APIC_BASE = 0x1b, MSR_MISC_ENABLE = 0x1a0, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 };
-#define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
-#define APIC_BASE_X2APIC  UINT64_C(0x400)
-#define APIC_BASE_ENABLE  UINT64_C(0x800)
+#define APIC_BASE_ADDRESS      UINT64_C(0x000ffffffffff000)
+#define APIC_BASE_X2APIC       UINT64_C(0x400)
+#define APIC_BASE_ENABLE       UINT64_C(0x800)
 #define MISC_ENABLE_XD_DISABLE (UINT64_C(1) << 34)
-#define CPUID_1_ECX_SMX     BIT32(6)
-#define CPUID_1_ECX_OSXSAVE BIT32(27)
-#define CPUID_1_ECX_DS      (BIT32(2) | BIT32(4)) /* DTES64, DS-CPL */
-#define CPUID_1_EDX_DS      BIT32(21)
-#define CPUID_6_EAX_HFI     BIT32(19)
-#define CPUID_7_ECX_OSPKE   BIT32(4)
-#define CR4_PKE             UINT64_C(0x400000)
-#define CPUID_7_EBX_PT      BIT32(25)
+#define CPUID_1_ECX_SMX        BIT32(6)
+#define CPUID_1_ECX_OSXSAVE    BIT32(27)
+#define CPUID_1_ECX_DS         (BIT32(2) | BIT32(4)) /* DTES64, DS-CPL */
+#define CPUID_1_EDX_DS         BIT32(21)
+#define CPUID_6_EAX_HFI        BIT32(19)
+#define CPUID_7_ECX_OSPKE      BIT32(4)
+#define CR4_PKE                UINT64_C(0x400000)
+#define CPUID_7_EBX_PT         BIT32(25)
 
 static void set_low32(uint64_t *gpr, uint32_t value)
 {
@@ -208,7 +208,7 @@ static void msr_exit(struct cpu *cpu, bool write)
 }
 
 /* SDM "Exit Qualification for I/O Instructions". */
-#define IO_SIZE(q)   ((unsigned)(q) & 7u)
+#define IO_SIZE(q)   ((unsigned)(q)&7u)
 #define IO_IN(q)     (((q) >> 3 & 1) != 0)
 #define IO_STRING(q) (((q) >> 4 & 1) != 0)
 #define IO_PORT(q)   ((uint16_t)((q) >> 16))
@@ -289,9 +289,7 @@ void exit_reinject(void)
 static bool decode_current(uint8_t bytes[INSTRUCTION_MAX], struct decoded *d)
 {
     uint32_t rights = (uint32_t)hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
-    enum decode_mode mode = (rights & BIT32(13)) != 0   ? DECODE_64
-                            : (rights & BIT32(14)) != 0 ? DECODE_32
-                                                        : DECODE_16;
+    enum decode_mode mode = (rights & BIT32(13)) != 0 ? DECODE_64 : (rights & BIT32(14)) != 0 ? DECODE_32 : DECODE_16;
     size_t available = host_fetch(bytes, INSTRUCTION_MAX);
 
     return decode_instruction(bytes, (unsigned)available, mode, d) == DECODE_OK;
@@ -304,8 +302,8 @@ static void apic_page_write(struct cpu *cpu, uint32_t offset)
     struct decoded d;
 
     if (!decode_current(bytes, &d) || d.kind == DECODE_LOAD || d.size != 4) {
-        cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported", bytes[0],
-                       bytes[1], bytes[2], bytes[3]);
+        cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported",
+                       bytes[0], bytes[1], bytes[2], bytes[3]);
         host_inject_gp();
         return;
     }
@@ -425,7 +423,10 @@ void host_nmi_window_exit(struct cpu *cpu)
 /* The host's triple fault resets the machine: make a real one. */
 static void triple_fault_exit(void)
 {
-    static const struct __attribute__((packed)) { uint16_t limit; uint64_t base; } no_idt;
+    static const struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } no_idt;
 
     cv_log(LOG_INFO, "the host's triple fault resets the machine");
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));

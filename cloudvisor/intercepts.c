@@ -8,23 +8,23 @@ static const struct {
     uint32_t first, last;
     unsigned access;
 } msr_list[] = {
-    { 0x1b, 0x1b, WRITE },                  /* IA32_APIC_BASE */
-    { 0x3a, 0x3a, READ | WRITE },           /* IA32_FEATURE_CONTROL */
-    { 0x79, 0x79, WRITE },                  /* IA32_BIOS_UPDT_TRIG */
-    { 0xfe, 0xfe, READ | WRITE },           /* IA32_MTRRCAP */
-    { 0x13c, 0x13c, WRITE },                /* could switch AES-NI off */
-    { 0x1a0, 0x1a0, WRITE },                /* IA32_MISC_ENABLE */
-    { 0x200, 0x21f, READ | WRITE },         /* variable MTRRs */
-    { 0x250, 0x250, READ | WRITE },         /* fixed MTRRs */
+    { 0x1b, 0x1b, WRITE },          /* IA32_APIC_BASE */
+    { 0x3a, 0x3a, READ | WRITE },   /* IA32_FEATURE_CONTROL */
+    { 0x79, 0x79, WRITE },          /* IA32_BIOS_UPDT_TRIG */
+    { 0xfe, 0xfe, READ | WRITE },   /* IA32_MTRRCAP */
+    { 0x13c, 0x13c, WRITE },        /* could switch AES-NI off */
+    { 0x1a0, 0x1a0, WRITE },        /* IA32_MISC_ENABLE */
+    { 0x200, 0x21f, READ | WRITE }, /* variable MTRRs */
+    { 0x250, 0x250, READ | WRITE }, /* fixed MTRRs */
     { 0x258, 0x259, READ | WRITE },
     { 0x268, 0x26f, READ | WRITE },
-    { 0x2ff, 0x2ff, READ | WRITE },         /* IA32_MTRR_DEF_TYPE */
-    { 0x480, 0x493, READ | WRITE },         /* VMX capabilities */
-    { 0x570, 0x571, READ | WRITE },         /* processor trace writes to physical addresses */
+    { 0x2ff, 0x2ff, READ | WRITE }, /* IA32_MTRR_DEF_TYPE */
+    { 0x480, 0x493, READ | WRITE }, /* VMX capabilities */
+    { 0x570, 0x571, READ | WRITE }, /* processor trace writes to physical addresses */
     { 0x560, 0x561, READ | WRITE },
-    { 0x3f4, 0x3f5, READ | WRITE },         /* architectural PEBS: a linear buffer, live in root mode, too */
-    { 0x600, 0x600, READ | WRITE },         /* IA32_DS_AREA: records could be written while in root mode */
-    { 0x17d0, 0x17d1, READ | WRITE },       /* hardware feedback writes to a physical address */
+    { 0x3f4, 0x3f5, READ | WRITE },   /* architectural PEBS: a linear buffer, live in root mode, too */
+    { 0x600, 0x600, READ | WRITE },   /* IA32_DS_AREA: records could be written while in root mode */
+    { 0x17d0, 0x17d1, READ | WRITE }, /* hardware feedback writes to a physical address */
 };
 enum { MSR_X2APIC_ICR = 0x830 };
 

@@ -6,9 +6,9 @@
 #include "nested-vmx/vmcs_fields.h"
 
 enum { MSR_EFER = 0xc0000080, MSR_PAT = 0x277 };
-#define CR4_PKE UINT64_C(0x400000)
-#define CR4_CET UINT64_C(0x800000)
-#define CR4_PKS UINT64_C(0x1000000)
+#define CR4_PKE   UINT64_C(0x400000)
+#define CR4_CET   UINT64_C(0x800000)
+#define CR4_PKS   UINT64_C(0x1000000)
 #define PAT_RESET UINT64_C(0x0007040600070406)
 enum { TIMER_TICKS = 4096 };
 
@@ -67,9 +67,9 @@ static void write_controls(struct cpu *cpu)
 
 /* Controls that must be 0; a VMCS region's initial contents mean nothing. */
 static const uint16_t zeroed[] = {
-    VMCS_EXCEPTION_BITMAP, VMCS_PAGE_FAULT_ERROR_CODE_MASK, VMCS_PAGE_FAULT_ERROR_CODE_MATCH, VMCS_CR3_TARGET_COUNT,
-    VMCS_VM_EXIT_MSR_STORE_COUNT, VMCS_VM_EXIT_MSR_LOAD_COUNT, VMCS_VM_ENTRY_MSR_LOAD_COUNT,
-    VMCS_VM_ENTRY_INTERRUPTION_INFO,
+    VMCS_EXCEPTION_BITMAP,        VMCS_PAGE_FAULT_ERROR_CODE_MASK, VMCS_PAGE_FAULT_ERROR_CODE_MATCH,
+    VMCS_CR3_TARGET_COUNT,        VMCS_VM_EXIT_MSR_STORE_COUNT,    VMCS_VM_EXIT_MSR_LOAD_COUNT,
+    VMCS_VM_ENTRY_MSR_LOAD_COUNT, VMCS_VM_ENTRY_INTERRUPTION_INFO,
 };
 
 void vmcs01_init(struct cpu *cpu)
@@ -139,8 +139,7 @@ void vmcs01_set_timer(struct cpu *cpu, bool on)
 
     cpu->vmcs01_timer = on;
     hw_vmwrite(VMCS_PIN_BASED_CONTROLS,
-               control_value(caps_hw.pin,
-                             PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | (on ? PIN_PREEMPTION_TIMER : 0)));
+               control_value(caps_hw.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | (on ? PIN_PREEMPTION_TIMER : 0)));
     if (on)
         hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, ticks + 1);
 }
@@ -202,9 +201,7 @@ void host_skip_bytes(uint64_t length)
         rip = (uint32_t)rip;
     hw_vmwrite(VMCS_GUEST_RIP, rip);
     if ((interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) != 0)
-        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-                   interruptibility & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-    if ((hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0 &&
-        (hw_vmread(VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF) == 0)
+        hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, interruptibility & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    if ((hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0 && (hw_vmread(VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF) == 0)
         hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, PENDING_SINGLE_STEP);
 }

@@ -12,11 +12,11 @@
 enum { EPT02_MAX = 136 }; /* more than eight CPUs can have active at once */
 
 struct ept02 {
-    uint64_t eptp12;    /* 0: free */
+    uint64_t eptp12; /* 0: free */
     struct ept tree;
     uint64_t last_use;
-    bool empty;         /* nothing but the root is in use */
-    uint32_t users;     /* vmcs12s that have this tree loaded in their vmcs02 */
+    bool empty;          /* nothing but the root is in use */
+    uint32_t users;      /* vmcs12s that have this tree loaded in their vmcs02 */
     volatile bool stale; /* the host executed INVEPT: compare with EPT12 before the next entry */
 };
 

@@ -12,12 +12,12 @@
 enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIGURATION, EPT12_RETRY };
 
 struct ept12_format {
-    uint64_t reserved;      /* address bits beyond the physical width */
+    uint64_t reserved; /* address bits beyond the physical width */
     bool execute_only, large_2m, large_1g;
 };
 
 struct ept12_leaf {
-    uint64_t entry;       /* the leaf as read: address and type */
+    uint64_t entry; /* the leaf as read: address and type */
     unsigned level;
     uint64_t permissions; /* EPT_READ | EPT_WRITE | EPT_EXECUTE that all levels allow */
     bool dirty;           /* the leaf's dirty flag is set, or the tree keeps none */

@@ -6,8 +6,8 @@
 #include <string.h>
 #include "ept-guard/frames.h"
 
-#define FRAME_SHIFT 12
-#define LARGE_SHIFT 21
+#define FRAME_SHIFT      12
+#define LARGE_SHIFT      21
 #define FRAMES_PER_LARGE 512u
 
 static uint8_t *states;

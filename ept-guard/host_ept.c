@@ -86,7 +86,11 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
 
 bool host_ept_watch(hpa_t frame)
 {
-    return frame_event(frame, FRAME_WATCH) && host_ept_violation(frame, false) == HOST_EPT_MAPPED;
+    if (!frame_event(frame, FRAME_WATCH))
+        return false;
+    if (host_ept_violation(frame, false) != HOST_EPT_MAPPED)
+        host_ept_rebuild(); /* the pool is empty: unmapped is as good as read-only */
+    return true;
 }
 
 bool host_ept_map_decoy(hpa_t address, bool write)

@@ -54,8 +54,7 @@ static void load_pdptes(struct vmcs12 *v, uint64_t cr0, uint64_t cr3, uint64_t c
 {
     uint64_t pdpte[4];
 
-    if (v->ept02 != NULL || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 ||
-        (entry_controls(v) & ENTRY_IA32E_GUEST) != 0)
+    if (v->ept02 != NULL || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 || (entry_controls(v) & ENTRY_IA32E_GUEST) != 0)
         return;
     host_frame_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte));
     for (unsigned i = 0; i < 4; i++)

@@ -17,8 +17,16 @@
 #define RIGHTS_UNUSABLE 0x10000u
 #define DR7_RESET       0x400u
 
-enum { MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_EFER = 0xc0000080, MSR_PAT = 0x277, MSR_DEBUGCTL = 0x1d9,
-       MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
+enum {
+    MSR_FS_BASE = 0xc0000100,
+    MSR_GS_BASE = 0xc0000101,
+    MSR_EFER = 0xc0000080,
+    MSR_PAT = 0x277,
+    MSR_DEBUGCTL = 0x1d9,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176
+};
 
 /* MSRs that live in a VMCS while the host or its VM runs: the field of vmcs01 or vmcs02, or 0. */
 static uint32_t msr_field(uint32_t msr)
@@ -411,7 +419,9 @@ void nested_exit(struct cpu *cpu, uint32_t reason)
     case EXIT_RDMSR:
     case EXIT_WRMSR: msr_exit(cpu, reason); break;
     case EXIT_IO: io_exit(cpu); break;
-    case EXIT_EPT_MISCONFIGURATION: cv_panic("EPT02 is malformed at %lx", hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS)); break;
+    case EXIT_EPT_MISCONFIGURATION:
+        cv_panic("EPT02 is malformed at %lx", hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+        break;
     default: reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
     }
 }

@@ -9,11 +9,11 @@
 #include "nested-vmx/nested_internal.h"
 
 #define ARITHMETIC_FLAGS UINT64_C(0x8d5)
-#define FLAG_CF UINT64_C(0x1)
-#define FLAG_ZF UINT64_C(0x40)
+#define FLAG_CF          UINT64_C(0x1)
+#define FLAG_ZF          UINT64_C(0x40)
 
 /* VM-exit instruction information, SDM "Format of the VM-Exit Instruction-Information Field". */
-#define INFO_SCALE(i)         ((i) & 3u)
+#define INFO_SCALE(i)         ((i)&3u)
 #define INFO_REG1(i)          ((i) >> 3 & 15u)
 #define INFO_ADDRESS_SIZE(i)  ((i) >> 7 & 7u)
 #define INFO_IS_REGISTER(i)   (((i) >> 10 & 1u) != 0)

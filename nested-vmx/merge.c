@@ -14,10 +14,23 @@
 
 /* Controls that are copied as they are; each is one field. */
 static const uint8_t copied[] = {
-    FIELD_EXCEPTION_BITMAP, FIELD_PAGE_FAULT_ERROR_CODE_MASK, FIELD_PAGE_FAULT_ERROR_CODE_MATCH, FIELD_CR3_TARGET_COUNT,
-    FIELD_CR3_TARGET_VALUE_0, FIELD_CR3_TARGET_VALUE_1, FIELD_CR3_TARGET_VALUE_2, FIELD_CR3_TARGET_VALUE_3,
-    FIELD_CR0_GUEST_HOST_MASK, FIELD_CR4_GUEST_HOST_MASK, FIELD_CR0_READ_SHADOW, FIELD_CR4_READ_SHADOW,
-    FIELD_TSC_OFFSET, FIELD_TSC_MULTIPLIER, FIELD_XSS_EXITING_BITMAP, FIELD_PLE_GAP, FIELD_PLE_WINDOW,
+    FIELD_EXCEPTION_BITMAP,
+    FIELD_PAGE_FAULT_ERROR_CODE_MASK,
+    FIELD_PAGE_FAULT_ERROR_CODE_MATCH,
+    FIELD_CR3_TARGET_COUNT,
+    FIELD_CR3_TARGET_VALUE_0,
+    FIELD_CR3_TARGET_VALUE_1,
+    FIELD_CR3_TARGET_VALUE_2,
+    FIELD_CR3_TARGET_VALUE_3,
+    FIELD_CR0_GUEST_HOST_MASK,
+    FIELD_CR4_GUEST_HOST_MASK,
+    FIELD_CR0_READ_SHADOW,
+    FIELD_CR4_READ_SHADOW,
+    FIELD_TSC_OFFSET,
+    FIELD_TSC_MULTIPLIER,
+    FIELD_XSS_EXITING_BITMAP,
+    FIELD_PLE_GAP,
+    FIELD_PLE_WINDOW,
 };
 
 static uint32_t merged_proc(const struct vmcs12 *v)
@@ -67,8 +80,7 @@ static void merge_controls(struct vmcs12 *v)
 
     hw_vmwrite(VMCS_PIN_BASED_CONTROLS, merged_pin(v));
     hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS, merged_proc(v));
-    hw_vmwrite(VMCS_SECONDARY_CONTROLS,
-               control_value(caps_hw.secondary, secondary_controls(v) | SEC_EPT | SEC_VPID));
+    hw_vmwrite(VMCS_SECONDARY_CONTROLS, control_value(caps_hw.secondary, secondary_controls(v) | SEC_EPT | SEC_VPID));
     hw_vmwrite(VMCS_VM_EXIT_CONTROLS, merged_exit(v));
     hw_vmwrite(VMCS_VM_ENTRY_CONTROLS,
                control_value(caps_hw.entry, (entry_controls(v) & ENTRY_IA32E_GUEST) | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |

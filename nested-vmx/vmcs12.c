@@ -33,7 +33,7 @@ bool vmcs12_offers(int index)
 
 static void clear_bit(uint8_t *bitmap, unsigned bit)
 {
-    bitmap[bit / 8] &= (uint8_t)~(1u << (bit % 8));
+    bitmap[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
 }
 
 static void list_shadowed(uint8_t index)

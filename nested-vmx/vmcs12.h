@@ -26,24 +26,24 @@ struct msr_entry {
 enum switched { SWITCHED_EFER, SWITCHED_PAT, SWITCHED_DR7, SWITCHED_DEBUGCTL, SWITCHED_COUNT };
 
 struct vmcs12 {
-    uint64_t region;      /* NO_VMCS: this slot is free */
-    bool launched;        /* the launch state that the host sees */
+    uint64_t region; /* NO_VMCS: this slot is free */
+    bool launched;   /* the launch state that the host sees */
     bool launched02;
     bool host_state_set;
     volatile bool bitmaps_stale;
-    uint32_t dirty;       /* DIRTY_* groups to check and merge before the next entry */
-    uint64_t guest_changed; /* bit n: the n-th shadowed read-write field was changed and goes to vmcs02 */
+    uint32_t dirty;           /* DIRTY_* groups to check and merge before the next entry */
+    uint64_t guest_changed;   /* bit n: the n-th shadowed read-write field was changed and goes to vmcs02 */
     uint32_t bitmap_controls; /* which bitmaps the merged copies are made of */
     uint64_t last_use;
 
     hpa_t vmcs02, shadow, msr_bitmap, io_bitmap[2];
-    struct msr_entry *entry_list; /* private copy of the VM-entry MSR-load list */
-    struct ept02 *ept02;          /* NULL: the VM runs on the host's EPT */
-    uint64_t watched[WATCH_COUNT]; /* frames that the bitmaps were copied from */
+    struct msr_entry *entry_list;      /* private copy of the VM-entry MSR-load list */
+    struct ept02 *ept02;               /* NULL: the VM runs on the host's EPT */
+    uint64_t watched[WATCH_COUNT];     /* frames that the bitmaps were copied from */
     uint64_t switched[SWITCHED_COUNT]; /* what vmcs02 holds, if switched_known */
     bool switched_known;
 
-    bool refill;                  /* the host was given an EPT violation at... */
+    bool refill; /* the host was given an EPT violation at... */
     uint64_t refill_address, refill_access;
 
     uint64_t field[VMCS_FIELD_COUNT];

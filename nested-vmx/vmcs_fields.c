@@ -8,8 +8,9 @@
 
 const struct vmcs_field vmcs_fields[VMCS_FIELD_COUNT] = {
 #define VMCS_FIELD(enc, name, offer, hm, group, shd)                                                                   \
-    [FIELD_##name] = { .encoding = (enc), .offered = (offer), .home = HOME_##hm, .dirty = DIRTY_##group,               \
-                       .shadow = SHADOW_##shd },
+    [FIELD_##name] = {                                                                                                 \
+        .encoding = (enc), .offered = (offer), .home = HOME_##hm, .dirty = DIRTY_##group, .shadow = SHADOW_##shd       \
+    },
 #include "nested-vmx/vmcs_fields.def"
 #undef VMCS_FIELD
 };

@@ -48,7 +48,7 @@ extern const struct vmcs_field vmcs_fields[VMCS_FIELD_COUNT];
 
 /* SDM "Field Encoding in VMCS": bit 0 access type, 9:1 index, 11:10 type, 14:13 width. */
 enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
-#define VMCS_ENCODING_HIGH(e)  ((e) & 1u)
+#define VMCS_ENCODING_HIGH(e)  ((e)&1u)
 #define VMCS_ENCODING_WIDTH(e) (((e) >> 13) & 3u)
 #define VMCS_ENCODING_TYPE(e)  (((e) >> 10) & 3u)
 

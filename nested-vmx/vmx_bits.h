@@ -66,40 +66,40 @@ enum {
 #define PROC_SECONDARY_CONTROLS       BIT32(31)
 
 /* Secondary processor-based VM-execution controls. */
-#define SEC_APIC_ACCESS            BIT32(0)
-#define SEC_EPT                    BIT32(1)
-#define SEC_DESCRIPTOR_EXITING     BIT32(2)
-#define SEC_RDTSCP                 BIT32(3)
-#define SEC_X2APIC_MODE            BIT32(4)
-#define SEC_VPID                   BIT32(5)
-#define SEC_WBINVD_EXITING         BIT32(6)
-#define SEC_UNRESTRICTED_GUEST     BIT32(7)
-#define SEC_APIC_REGISTER          BIT32(8)
-#define SEC_VIRTUAL_INTERRUPT      BIT32(9)
-#define SEC_PAUSE_LOOP_EXITING     BIT32(10)
-#define SEC_RDRAND_EXITING         BIT32(11)
-#define SEC_INVPCID                BIT32(12)
-#define SEC_VM_FUNCTIONS           BIT32(13)
-#define SEC_VMCS_SHADOWING         BIT32(14)
-#define SEC_ENCLS_EXITING          BIT32(15)
-#define SEC_RDSEED_EXITING         BIT32(16)
-#define SEC_PML                    BIT32(17)
-#define SEC_EPT_VIOLATION_VE       BIT32(18)
-#define SEC_CONCEAL_VMX_FROM_PT    BIT32(19)
-#define SEC_XSAVES                 BIT32(20)
-#define SEC_TSC_SCALING            BIT32(25)
-#define SEC_USER_WAIT_PAUSE        BIT32(26)
+#define SEC_APIC_ACCESS         BIT32(0)
+#define SEC_EPT                 BIT32(1)
+#define SEC_DESCRIPTOR_EXITING  BIT32(2)
+#define SEC_RDTSCP              BIT32(3)
+#define SEC_X2APIC_MODE         BIT32(4)
+#define SEC_VPID                BIT32(5)
+#define SEC_WBINVD_EXITING      BIT32(6)
+#define SEC_UNRESTRICTED_GUEST  BIT32(7)
+#define SEC_APIC_REGISTER       BIT32(8)
+#define SEC_VIRTUAL_INTERRUPT   BIT32(9)
+#define SEC_PAUSE_LOOP_EXITING  BIT32(10)
+#define SEC_RDRAND_EXITING      BIT32(11)
+#define SEC_INVPCID             BIT32(12)
+#define SEC_VM_FUNCTIONS        BIT32(13)
+#define SEC_VMCS_SHADOWING      BIT32(14)
+#define SEC_ENCLS_EXITING       BIT32(15)
+#define SEC_RDSEED_EXITING      BIT32(16)
+#define SEC_PML                 BIT32(17)
+#define SEC_EPT_VIOLATION_VE    BIT32(18)
+#define SEC_CONCEAL_VMX_FROM_PT BIT32(19)
+#define SEC_XSAVES              BIT32(20)
+#define SEC_TSC_SCALING         BIT32(25)
+#define SEC_USER_WAIT_PAUSE     BIT32(26)
 
 /* VM-exit controls. */
-#define EXIT_SAVE_DEBUG_CONTROLS    BIT32(2)
-#define EXIT_HOST_64BIT             BIT32(9)
-#define EXIT_LOAD_PERF_GLOBAL_CTRL  BIT32(12)
-#define EXIT_ACK_INTERRUPT          BIT32(15)
-#define EXIT_SAVE_PAT               BIT32(18)
-#define EXIT_LOAD_PAT               BIT32(19)
-#define EXIT_SAVE_EFER              BIT32(20)
-#define EXIT_LOAD_EFER              BIT32(21)
-#define EXIT_SAVE_PREEMPTION_TIMER  BIT32(22)
+#define EXIT_SAVE_DEBUG_CONTROLS   BIT32(2)
+#define EXIT_HOST_64BIT            BIT32(9)
+#define EXIT_LOAD_PERF_GLOBAL_CTRL BIT32(12)
+#define EXIT_ACK_INTERRUPT         BIT32(15)
+#define EXIT_SAVE_PAT              BIT32(18)
+#define EXIT_LOAD_PAT              BIT32(19)
+#define EXIT_SAVE_EFER             BIT32(20)
+#define EXIT_LOAD_EFER             BIT32(21)
+#define EXIT_SAVE_PREEMPTION_TIMER BIT32(22)
 
 /* VM-entry controls. */
 #define ENTRY_LOAD_DEBUG_CONTROLS   BIT32(2)
@@ -111,29 +111,29 @@ enum {
 #define ENTRY_LOAD_EFER             BIT32(15)
 
 /* IA32_VMX_EPT_VPID_CAP. */
-#define EPT_CAP_EXECUTE_ONLY     BIT64(0)
-#define EPT_CAP_WALK_4           BIT64(6)
-#define EPT_CAP_UC               BIT64(8)
-#define EPT_CAP_WB               BIT64(14)
-#define EPT_CAP_2M               BIT64(16)
-#define EPT_CAP_1G               BIT64(17)
-#define EPT_CAP_INVEPT           BIT64(20)
-#define EPT_CAP_ACCESSED_DIRTY   BIT64(21)
-#define EPT_CAP_ADVANCED_EXIT    BIT64(22)
-#define EPT_CAP_INVEPT_SINGLE    BIT64(25)
-#define EPT_CAP_INVEPT_ALL       BIT64(26)
-#define EPT_CAP_INVVPID          BIT64(32)
+#define EPT_CAP_EXECUTE_ONLY      BIT64(0)
+#define EPT_CAP_WALK_4            BIT64(6)
+#define EPT_CAP_UC                BIT64(8)
+#define EPT_CAP_WB                BIT64(14)
+#define EPT_CAP_2M                BIT64(16)
+#define EPT_CAP_1G                BIT64(17)
+#define EPT_CAP_INVEPT            BIT64(20)
+#define EPT_CAP_ACCESSED_DIRTY    BIT64(21)
+#define EPT_CAP_ADVANCED_EXIT     BIT64(22)
+#define EPT_CAP_INVEPT_SINGLE     BIT64(25)
+#define EPT_CAP_INVEPT_ALL        BIT64(26)
+#define EPT_CAP_INVVPID           BIT64(32)
 #define EPT_CAP_INVVPID_ALL_TYPES (UINT64_C(0xf) << 40)
 
 /* IA32_VMX_MISC. */
 #define MISC_PREEMPTION_SHIFT_MASK UINT64_C(0x1f)
-#define MISC_STORE_LMA           BIT64(5)
-#define MISC_ACTIVITY_MASK       (UINT64_C(7) << 6)
-#define MISC_ACTIVITY_OFFERED    (UINT64_C(3) << 6) /* HLT and shutdown, not wait-for-SIPI */
-#define MISC_CR3_TARGETS(m)      ((unsigned)((m) >> 16) & 0x1ffu)
-#define MISC_MSR_LIST_MAX(m)     ((((unsigned)((m) >> 25) & 7u) + 1u) * 512u)
-#define MISC_VMWRITE_ANY         BIT64(29)
-#define MISC_INJECT_LENGTH_0     BIT64(30)
+#define MISC_STORE_LMA             BIT64(5)
+#define MISC_ACTIVITY_MASK         (UINT64_C(7) << 6)
+#define MISC_ACTIVITY_OFFERED      (UINT64_C(3) << 6) /* HLT and shutdown, not wait-for-SIPI */
+#define MISC_CR3_TARGETS(m)        ((unsigned)((m) >> 16) & 0x1ffu)
+#define MISC_MSR_LIST_MAX(m)       ((((unsigned)((m) >> 25) & 7u) + 1u) * 512u)
+#define MISC_VMWRITE_ANY           BIT64(29)
+#define MISC_INJECT_LENGTH_0       BIT64(30)
 
 /* VM-instruction error numbers, SDM "VM-Instruction Error Numbers". */
 enum vm_instruction_error {
@@ -157,13 +157,20 @@ enum vm_instruction_error {
 };
 
 /* Interruption information (exit, IDT-vectoring and entry formats). */
-#define INTR_VECTOR(i)      ((i) & 0xffu)
+#define INTR_VECTOR(i)      ((i)&0xffu)
 #define INTR_TYPE(i)        (((i) >> 8) & 7u)
 #define INTR_ERROR_VALID    BIT32(11)
 #define INTR_NMI_UNBLOCKING BIT32(12)
 #define INTR_VALID          BIT32(31)
-enum { INTR_TYPE_EXTERNAL = 0, INTR_TYPE_NMI = 2, INTR_TYPE_HARDWARE = 3, INTR_TYPE_SOFTWARE = 4,
-       INTR_TYPE_PRIVILEGED_SOFTWARE = 5, INTR_TYPE_SOFTWARE_EXCEPTION = 6, INTR_TYPE_OTHER = 7 };
+enum {
+    INTR_TYPE_EXTERNAL = 0,
+    INTR_TYPE_NMI = 2,
+    INTR_TYPE_HARDWARE = 3,
+    INTR_TYPE_SOFTWARE = 4,
+    INTR_TYPE_PRIVILEGED_SOFTWARE = 5,
+    INTR_TYPE_SOFTWARE_EXCEPTION = 6,
+    INTR_TYPE_OTHER = 7
+};
 
 /* Guest interruptibility state. */
 #define BLOCKING_BY_STI    BIT32(0)

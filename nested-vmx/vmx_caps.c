@@ -20,11 +20,10 @@
      SEC_PAUSE_LOOP_EXITING | SEC_RDRAND_EXITING | SEC_INVPCID | SEC_RDSEED_EXITING | SEC_XSAVES | SEC_TSC_SCALING)
 
 #define OFFER_EXIT                                                                                                     \
-    (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT |    \
-     EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PREEMPTION_TIMER)
+    (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT | EXIT_LOAD_PAT |                 \
+     EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PREEMPTION_TIMER)
 
-#define OFFER_ENTRY                                                                                                    \
-    (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_GUEST | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+#define OFFER_ENTRY (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_GUEST | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
 #define OFFER_EPT_VPID                                                                                                 \
     (EPT_CAP_EXECUTE_ONLY | EPT_CAP_WALK_4 | EPT_CAP_UC | EPT_CAP_WB | EPT_CAP_2M | EPT_CAP_1G | EPT_CAP_INVEPT |      \
@@ -121,9 +120,7 @@ bool vmx_caps_msr(const struct vmx_caps *caps, uint32_t msr, uint64_t *value)
     case MSR_VMX_SECONDARY:
         *value = control_msr(caps->secondary);
         return (caps->proc.may_be_1 & PROC_SECONDARY_CONTROLS) != 0;
-    case MSR_VMX_EPT_VPID:
-        *value = caps->ept_vpid;
-        return (caps->secondary.may_be_1 & (SEC_EPT | SEC_VPID)) != 0;
+    case MSR_VMX_EPT_VPID: *value = caps->ept_vpid; return (caps->secondary.may_be_1 & (SEC_EPT | SEC_VPID)) != 0;
     case MSR_VMX_TRUE_PIN: *value = control_msr(caps->pin); return true_controls;
     case MSR_VMX_TRUE_PROC: *value = control_msr(caps->proc); return true_controls;
     case MSR_VMX_TRUE_EXIT: *value = control_msr(caps->exit); return true_controls;
@@ -144,7 +141,8 @@ bool vmx_caps_offers(const struct vmx_caps *caps, enum vmcs_offer what)
     case OFFER_TSC_SCALING: return (caps->secondary.may_be_1 & SEC_TSC_SCALING) != 0;
     case OFFER_PREEMPTION_TIMER: return (caps->pin.may_be_1 & PIN_PREEMPTION_TIMER) != 0;
     case OFFER_PAT: return (caps->entry.may_be_1 & ENTRY_LOAD_PAT) != 0 || (caps->exit.may_be_1 & EXIT_SAVE_PAT) != 0;
-    case OFFER_EFER: return (caps->entry.may_be_1 & ENTRY_LOAD_EFER) != 0 || (caps->exit.may_be_1 & EXIT_SAVE_EFER) != 0;
+    case OFFER_EFER:
+        return (caps->entry.may_be_1 & ENTRY_LOAD_EFER) != 0 || (caps->exit.may_be_1 & EXIT_SAVE_EFER) != 0;
     case OFFER_CR3_TARGETS: return MISC_CR3_TARGETS(caps->misc) > 0;
     }
     return false;

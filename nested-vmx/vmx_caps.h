@@ -30,8 +30,17 @@ struct vmx_caps {
 
 /* Conditions under which a VMCS field exists (the 'offered' column of vmcs_fields.def). */
 enum vmcs_offer {
-    OFFER_ALWAYS, OFFER_SECONDARY, OFFER_EPT, OFFER_VPID, OFFER_PLE, OFFER_XSAVES, OFFER_TSC_SCALING,
-    OFFER_PREEMPTION_TIMER, OFFER_PAT, OFFER_EFER, OFFER_CR3_TARGETS,
+    OFFER_ALWAYS,
+    OFFER_SECONDARY,
+    OFFER_EPT,
+    OFFER_VPID,
+    OFFER_PLE,
+    OFFER_XSAVES,
+    OFFER_TSC_SCALING,
+    OFFER_PREEMPTION_TIMER,
+    OFFER_PAT,
+    OFFER_EFER,
+    OFFER_CR3_TARGETS,
 };
 
 /* Fills `caps` through `read_msr(msr)`; MSRs that the CPU lacks by its own announcements are not read. */

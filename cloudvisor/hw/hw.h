@@ -12,8 +12,12 @@
 #include "cloudvisor/boot_info.h"
 
 /* A physical address of the machine, and one of a VM that the host runs. The host's own are machine addresses. */
-typedef struct { uint64_t raw; } hpa_t;
-typedef struct { uint64_t raw; } l2gpa_t;
+typedef struct {
+    uint64_t raw;
+} hpa_t;
+typedef struct {
+    uint64_t raw;
+} l2gpa_t;
 
 static inline hpa_t hpa(uint64_t raw)
 {
@@ -91,19 +95,29 @@ static inline void hw_vmxoff(void)
     __asm__ volatile("vmxoff" : : : "cc", "memory");
 }
 
-enum hw_invalidate { HW_INVEPT_SINGLE = 1, HW_INVEPT_ALL = 2, HW_INVVPID_ADDRESS = 0, HW_INVVPID_SINGLE = 1,
-                     HW_INVVPID_ALL = 2, HW_INVVPID_SINGLE_GLOBAL = 3 };
+enum hw_invalidate {
+    HW_INVEPT_SINGLE = 1,
+    HW_INVEPT_ALL = 2,
+    HW_INVVPID_ADDRESS = 0,
+    HW_INVVPID_SINGLE = 1,
+    HW_INVVPID_ALL = 2,
+    HW_INVVPID_SINGLE_GLOBAL = 3
+};
 
 static inline void hw_invept(enum hw_invalidate type, uint64_t eptp)
 {
-    struct { uint64_t eptp, zero; } descriptor = { eptp, 0 };
+    struct {
+        uint64_t eptp, zero;
+    } descriptor = { eptp, 0 };
 
     __asm__ volatile("invept %0, %1" : : "m"(descriptor), "r"((uint64_t)type) : "cc", "memory");
 }
 
 static inline void hw_invvpid(enum hw_invalidate type, uint16_t vpid, uint64_t linear)
 {
-    struct { uint64_t vpid, linear; } descriptor = { vpid, linear };
+    struct {
+        uint64_t vpid, linear;
+    } descriptor = { vpid, linear };
 
     __asm__ volatile("invvpid %0, %1" : : "m"(descriptor), "r"((uint64_t)type) : "cc", "memory");
 }
@@ -131,7 +145,8 @@ static inline bool hw_rdmsr_safe(uint32_t msr, uint64_t *value)
     __asm__ volatile("1: rdmsr\n2:\n"
                      ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
                      ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b2\n jmp 2b\n .popsection"
-                     : "+a"(low), "+d"(high), "+q"(ok) : "c"(msr));
+                     : "+a"(low), "+d"(high), "+q"(ok)
+                     : "c"(msr));
     *value = (uint64_t)high << 32 | low;
     return ok;
 }
@@ -143,7 +158,9 @@ static inline bool hw_wrmsr_safe(uint32_t msr, uint64_t value)
     __asm__ volatile("1: wrmsr\n2:\n"
                      ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
                      ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b0\n jmp 2b\n .popsection"
-                     : "+q"(ok) : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+                     : "+q"(ok)
+                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
     return ok;
 }
 
@@ -154,7 +171,9 @@ static inline bool hw_xsetbv_safe(uint32_t index, uint64_t value)
     __asm__ volatile("1: xsetbv\n2:\n"
                      ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
                      ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b0\n jmp 2b\n .popsection"
-                     : "+q"(ok) : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+                     : "+q"(ok)
+                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
     return ok;
 }
 

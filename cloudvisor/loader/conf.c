@@ -30,16 +30,36 @@ struct conf_key {
 };
 
 static const struct conf_key keys[] = {
-    { "next", "an absolute path such as \\EFI\\debian\\grubx64.efi", VALUE_PATH, offsetof(struct conf, next),
-      CONF_PATH_MAX, { { 0 } } },
+    { "next",
+      "an absolute path such as \\EFI\\debian\\grubx64.efi",
+      VALUE_PATH,
+      offsetof(struct conf, next),
+      CONF_PATH_MAX,
+      { { 0 } } },
     { "args", "text", VALUE_TEXT, offsetof(struct conf, args), CONF_ARGS_MAX, { { 0 } } },
-    { "verbosity", "error, info or debug", VALUE_CHOICE, offsetof(struct conf, verbosity), 0,
+    { "verbosity",
+      "error, info or debug",
+      VALUE_CHOICE,
+      offsetof(struct conf, verbosity),
+      0,
       { { "error", 0 }, { "info", 1 }, { "debug", 2 } } },
-    { "unsuitable", "stop or continue", VALUE_CHOICE, offsetof(struct conf, run_undemoted), 0,
+    { "unsuitable",
+      "stop or continue",
+      VALUE_CHOICE,
+      offsetof(struct conf, run_undemoted),
+      0,
       { { "stop", 0 }, { "continue", 1 } } },
-    { "init", "exit or trap", VALUE_CHOICE, offsetof(struct conf, init_mode), 0,
+    { "init",
+      "exit or trap",
+      VALUE_CHOICE,
+      offsetof(struct conf, init_mode),
+      0,
       { { "exit", BOOT_INIT_EXIT }, { "trap", BOOT_INIT_TRAP } } },
-    { "log", "none, com1 or com2", VALUE_CHOICE, offsetof(struct conf, log_port), 0,
+    { "log",
+      "none, com1 or com2",
+      VALUE_CHOICE,
+      offsetof(struct conf, log_port),
+      0,
       { { "none", BOOT_LOG_NONE }, { "com1", BOOT_LOG_COM1 }, { "com2", BOOT_LOG_COM2 } } },
     { "shadowing", "on or off", VALUE_CHOICE, offsetof(struct conf, shadowing), 0, { { "on", 1 }, { "off", 0 } } },
 };
@@ -194,9 +214,10 @@ static size_t describe_line(const struct conf_fault *fault, char *buffer, size_t
         return text_format(buffer, size, "line %u: '%s' has no '='; write key = value, or # before a comment",
                            fault->line, fault->word);
     case CONF_UNKNOWN_KEY:
-        return text_format(buffer, size,
-                           "line %u: unknown key '%s'; known are next, args, verbosity, unsuitable, init, log, shadowing",
-                           fault->line, fault->word);
+        return text_format(
+            buffer, size,
+            "line %u: unknown key '%s'; known are next, args, verbosity, unsuitable, init, log, shadowing", fault->line,
+            fault->word);
     case CONF_KEY_TWICE:
         return text_format(buffer, size, "line %u: '%s' was set before; remove one of the two", fault->line,
                            fault->word);
@@ -204,8 +225,9 @@ static size_t describe_line(const struct conf_fault *fault, char *buffer, size_t
         return text_format(buffer, size, "line %u: value '%s' is not possible; use %s", fault->line, fault->word,
                            fault->expected);
     default:
-        return text_format(buffer, size, "line %u: the value is too long; at most %u characters for a path, %u for args",
-                           fault->line, CONF_PATH_MAX, CONF_ARGS_MAX);
+        return text_format(buffer, size,
+                           "line %u: the value is too long; at most %u characters for a path, %u for args", fault->line,
+                           CONF_PATH_MAX, CONF_ARGS_MAX);
     }
 }
 

@@ -24,11 +24,11 @@ enum { CONF_FILE_MAX = 8192, CONF_PATH_MAX = 255, CONF_ARGS_MAX = 2047, CONF_WOR
 struct conf {
     char next[CONF_PATH_MAX + 1]; /* absolute, with backslashes */
     char args[CONF_ARGS_MAX + 1];
-    uint32_t verbosity;           /* as in struct boot_info */
-    uint32_t init_mode;           /* enum boot_init_mode */
-    uint32_t log_port;            /* enum boot_log_port */
-    uint32_t shadowing;           /* 0 or 1 */
-    uint32_t run_undemoted;       /* 1: start the next stage without the layer on an unsuitable CPU */
+    uint32_t verbosity;     /* as in struct boot_info */
+    uint32_t init_mode;     /* enum boot_init_mode */
+    uint32_t log_port;      /* enum boot_log_port */
+    uint32_t shadowing;     /* 0 or 1 */
+    uint32_t run_undemoted; /* 1: start the next stage without the layer on an unsuitable CPU */
 };
 
 enum conf_error {

@@ -18,16 +18,16 @@ struct processor_information {
 
 enum { STATUS_BOOT_CPU = 1, STATUS_ENABLED = 2 };
 
-typedef void (EFIAPI *ap_procedure)(void *argument);
+typedef void(EFIAPI *ap_procedure)(void *argument);
 
 struct mp_services {
-    EFI_STATUS (EFIAPI *get_number_of_processors)(struct mp_services *self, UINTN *count, UINTN *enabled_count);
-    EFI_STATUS (EFIAPI *get_processor_info)(struct mp_services *self, UINTN number,
-                                            struct processor_information *information);
+    EFI_STATUS(EFIAPI *get_number_of_processors)(struct mp_services *self, UINTN *count, UINTN *enabled_count);
+    EFI_STATUS(EFIAPI *get_processor_info)
+    (struct mp_services *self, UINTN number, struct processor_information *information);
     void *startup_all_aps;
-    EFI_STATUS (EFIAPI *startup_this_ap)(struct mp_services *self, ap_procedure procedure, UINTN number,
-                                         EFI_EVENT wait_event, UINTN timeout_microseconds, void *argument,
-                                         BOOLEAN *finished);
+    EFI_STATUS(EFIAPI *startup_this_ap)
+    (struct mp_services *self, ap_procedure procedure, UINTN number, EFI_EVENT wait_event, UINTN timeout_microseconds,
+     void *argument, BOOLEAN *finished);
     void *switch_bsp;
     void *enable_disable_ap;
     void *who_am_i;

@@ -17,10 +17,12 @@ _Static_assert(offsetof(struct firmware_memory, page_count) == offsetof(EFI_MEMO
 struct memory_attribute_protocol {
     void *get;
     void *set;
-    EFI_STATUS (EFIAPI *clear)(struct memory_attribute_protocol *self, uint64_t base, uint64_t size, uint64_t bits);
+    EFI_STATUS(EFIAPI *clear)(struct memory_attribute_protocol *self, uint64_t base, uint64_t size, uint64_t bits);
 };
 
-static EFI_GUID memory_attribute_guid = { 0xf4560cf6, 0x40ec, 0x4b4a, { 0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89 } };
+static EFI_GUID memory_attribute_guid = {
+    0xf4560cf6, 0x40ec, 0x4b4a, { 0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89 }
+};
 static EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
 static EFI_GUID file_system_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
 static EFI_GUID acpi1_guid = ACPI_TABLE_GUID;

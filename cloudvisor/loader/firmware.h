@@ -14,7 +14,7 @@
 
 extern EFI_SYSTEM_TABLE *firmware_system;
 extern EFI_BOOT_SERVICES *firmware_boot;
-extern EFI_HANDLE firmware_self;             /* this application's handle */
+extern EFI_HANDLE firmware_self; /* this application's handle */
 extern EFI_LOADED_IMAGE *firmware_self_image;
 
 /* To be called first. */

@@ -96,7 +96,8 @@ static EFI_STATUS list_cpus(const struct conf *conf, struct cpu_list *cpus)
     } else if (EFI_ERROR(status)) {
         console_line("CloudVisor: the firmware does not list its CPUs: %s", firmware_status_name(status));
     } else if (cpus->unlisted && conf->init_mode == BOOT_INIT_EXIT) {
-        console_line("CloudVisor: the firmware disables CPUs or does not list them, and the host could start those outside");
+        console_line(
+            "CloudVisor: the firmware disables CPUs or does not list them, and the host could start those outside");
         console_line("the layer. Enable them in the firmware set-up, or set init = trap");
         status = EFI_UNSUPPORTED;
     } else if (cpus->disabled_count) {

@@ -37,8 +37,8 @@ static const struct firmware_memory *descriptor_at(const struct firmware_map *fi
 
 static uint64_t kind_of(uint32_t type)
 {
-    if ((type >= TYPE_LOADER_CODE && type <= TYPE_CONVENTIONAL) || type == TYPE_ACPI_RECLAIM ||
-        type == TYPE_ACPI_NVS || type == TYPE_PERSISTENT)
+    if ((type >= TYPE_LOADER_CODE && type <= TYPE_CONVENTIONAL) || type == TYPE_ACPI_RECLAIM || type == TYPE_ACPI_NVS ||
+        type == TYPE_PERSISTENT)
         return BOOT_MEMORY_RAM;
     return BOOT_MEMORY_OTHER;
 }

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include "cloudvisor/boot_info.h"
 
-#define MIB(n) ((uint64_t)(n) << 20)
-#define GIB(n) ((uint64_t)(n) << 30)
+#define MIB(n)             ((uint64_t)(n) << 20)
+#define GIB(n)             ((uint64_t)(n) << 30)
 #define LAYER_REGION_ALIGN MIB(2)
 
 /* One EFI_MEMORY_DESCRIPTOR, UEFI specification, "EFI_BOOT_SERVICES.GetMemoryMap()". */

@@ -10,19 +10,19 @@
 #include <stddef.h>
 #include "cloudvisor/boot_info.h"
 
-#define PAGE_SIZE       UINT64_C(4096)
-#define UNIT_2MIB       (UINT64_C(1) << 21)
-#define ENTRY_PRESENT   UINT64_C(0x1)
-#define ENTRY_WRITE     UINT64_C(0x2)
-#define ENTRY_ACCESSED  UINT64_C(0x20)
-#define ENTRY_DIRTY     UINT64_C(0x40)
-#define ENTRY_LARGE     UINT64_C(0x80)
-#define ENTRY_XD        (UINT64_C(1) << 63)
-#define ENTRY_ADDRESS   UINT64_C(0x000ffffffffff000)
-#define MAP_EXECUTE     UINT64_C(0)
-#define MAP_READ        ENTRY_XD
-#define MAP_WRITE       (ENTRY_XD | ENTRY_WRITE)
-#define DIRECT_MAP_MAX  (UINT64_C(127) << 40)
+#define PAGE_SIZE      UINT64_C(4096)
+#define UNIT_2MIB      (UINT64_C(1) << 21)
+#define ENTRY_PRESENT  UINT64_C(0x1)
+#define ENTRY_WRITE    UINT64_C(0x2)
+#define ENTRY_ACCESSED UINT64_C(0x20)
+#define ENTRY_DIRTY    UINT64_C(0x40)
+#define ENTRY_LARGE    UINT64_C(0x80)
+#define ENTRY_XD       (UINT64_C(1) << 63)
+#define ENTRY_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define MAP_EXECUTE    UINT64_C(0)
+#define MAP_READ       ENTRY_XD
+#define MAP_WRITE      (ENTRY_XD | ENTRY_WRITE)
+#define DIRECT_MAP_MAX (UINT64_C(127) << 40)
 
 enum { SHIFT_4KIB = 12, SHIFT_2MIB = 21, SHIFT_1GIB = 30, SHIFT_PML4 = 39 };
 

@@ -23,7 +23,7 @@ struct layer_region {
 };
 
 struct root_layout {
-    uint64_t text_end;   /* offsets in the region, multiples of 4 KiB, ascending */
+    uint64_t text_end; /* offsets in the region, multiples of 4 KiB, ascending */
     uint64_t rodata_end;
     uint64_t memory_end; /* end of the image's memory */
     uint64_t direct_end; /* one past the last physical address to map, multiple of 1 GiB, at most 127 TiB */

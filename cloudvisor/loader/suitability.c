@@ -18,7 +18,10 @@ struct need {
     const char *name;
 };
 
-#define NEED(source, bits, name) { source, bits, bits, name }
+#define NEED(source, bits, name)                                                                                       \
+    {                                                                                                                  \
+        source, bits, bits, name                                                                                       \
+    }
 
 static const struct need needs[] = {
     NEED(CAP_CPUID80000001_EDX, CPUID80000001_EDX_LM, "64-bit mode (CPUID 80000001h EDX.LM)"),

@@ -17,7 +17,7 @@ enum capability {
     CAP_CR4,
     CAP_FEATURE_CONTROL,
     CAP_VMX_BASIC,
-    CAP_PIN,       /* control words: the bits that may be 1 */
+    CAP_PIN, /* control words: the bits that may be 1 */
     CAP_PROC,
     CAP_SECONDARY,
     CAP_EXIT,
@@ -30,10 +30,10 @@ struct cpu_capabilities {
     uint64_t word[CAP_COUNT];
 };
 
-#define CPUID1_ECX_VMX         (UINT64_C(1) << 5)
-#define CPUID80000001_EDX_NX   (UINT64_C(1) << 20)
-#define CPUID80000001_EDX_1GIB (UINT64_C(1) << 26)
-#define CPUID80000001_EDX_LM   (UINT64_C(1) << 29)
+#define CPUID1_ECX_VMX              (UINT64_C(1) << 5)
+#define CPUID80000001_EDX_NX        (UINT64_C(1) << 20)
+#define CPUID80000001_EDX_1GIB      (UINT64_C(1) << 26)
+#define CPUID80000001_EDX_LM        (UINT64_C(1) << 29)
 #define FEATURE_CONTROL_LOCKED      (UINT64_C(1) << 0)
 #define FEATURE_CONTROL_VMX_OUTSIDE (UINT64_C(1) << 2)
 
