@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The library's GCM reaches its block cipher through the library's generic cipher layer, which would bring every
- * cipher it knows (150 KiB: DES, Blowfish, ARC4 and so on) into root mode. These are the five functions of that layer
+ * cipher it knows (128 KiB: DES, Blowfish, ARC4 and so on) into root mode. These are the five functions of that layer
  * that GCM calls, for AES-256 in ECB mode only. Should another part of the library ever need the real ones, the link
  * fails with a duplicate symbol.
  */

@@ -419,22 +419,16 @@ static void cipher_layer_knows_aes_256_only(void **state)
     mbedtls_cipher_free(&ctx);
 }
 
+#define EACH_YMM(instruction) ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n" instruction "\n.endr"
+
 static void fill_ymm(const uint8_t bytes[16][32])
 {
-#define LOAD(n) __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(*(const uint8_t(*)[32])bytes[n]));
-    LOAD(0)
-    LOAD(1) LOAD(2) LOAD(3) LOAD(4) LOAD(5) LOAD(6) LOAD(7) LOAD(8) LOAD(9) LOAD(10) LOAD(11) LOAD(12) LOAD(13) LOAD(14)
-        LOAD(15)
-#undef LOAD
+    __asm__ volatile(EACH_YMM("vmovdqu 32 * \\n(%0), %%ymm\\n") : : "r"(bytes) : "memory");
 }
 
 static void store_ymm(uint8_t bytes[16][32])
 {
-#define STORE(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(*(uint8_t(*)[32])bytes[n]));
-    STORE(0)
-    STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7) STORE(8) STORE(9) STORE(10) STORE(11) STORE(12)
-        STORE(13) STORE(14) STORE(15)
-#undef STORE
+    __asm__ volatile(EACH_YMM("vmovdqu %%ymm\\n, 32 * \\n(%0)") : : "r"(bytes) : "memory");
 }
 
 static uint8_t ymm_before[16][32], ymm_after[16][32];
