@@ -17,6 +17,7 @@ include tests/unit.mk
 include untrusted-hypervisor-harness/targets.mk
 -include cloudvisor/bundle/targets.mk
 -include attest/targets.mk
+-include crypto/targets.mk
 
 # Emulator runs come one after another, so that two cores suffice; the build itself may use both.
 TEST_MAKE = $(MAKE) --no-print-directory
@@ -39,7 +40,7 @@ reproducible: build/cloudvisor.efi ## build cloudvisor.efi once more, elsewhere,
 
 help: ## this list
 	@echo "CloudVisor: make TARGET [VARIABLE=value]"
-	@cat $(MAKEFILE_LIST) | awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }'
+	@cat $(MAKEFILE_LIST) | awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }'
 	@echo "Options of 'make run' are listed by tests/run --help."
 
 clean: ## remove everything that was built, but for the downloaded kernel
