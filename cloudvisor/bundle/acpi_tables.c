@@ -49,12 +49,12 @@ static uint8_t *begin_table(struct cursor *cursor, const char *signature, uint8_
 {
     uint8_t *table = begin(cursor);
 
-    memcpy(table, signature, 4);
+    put_text(table, 4, signature);
     table[8] = revision;
-    memcpy(table + 10, "CLDVSR", 6);
-    memcpy(table + 16, "CVBUNDLE", 8);
+    put_text(table + 10, 6, "CLDVSR");
+    put_text(table + 16, 8, "CVBUNDLE");
     put_le(table + 24, 4, 1);
-    memcpy(table + 28, "CVBN", 4);
+    put_text(table + 28, 4, "CVBN");
     put_le(table + 32, 4, 1);
     return table;
 }
@@ -88,7 +88,7 @@ static uint64_t add_facs(struct cursor *cursor)
 {
     uint8_t *table = begin(cursor);
 
-    memcpy(table, "FACS", 4);
+    put_text(table, 4, "FACS");
     put_le(table + 4, 4, FACS_BYTES);
     table[32] = 2;
     cursor->used += FACS_BYTES;
@@ -214,8 +214,8 @@ static void put_rsdp(struct cursor *cursor, uint64_t xsdt)
 {
     uint8_t *rsdp = cursor->buffer;
 
-    memcpy(rsdp, "RSD PTR ", 8);
-    memcpy(rsdp + 9, "CLDVSR", 6);
+    put_text(rsdp, 8, "RSD PTR ");
+    put_text(rsdp + 9, 6, "CLDVSR");
     rsdp[15] = 2;
     put_le(rsdp + 20, 4, RSDP_BYTES);
     put_le(rsdp + 24, 8, xsdt);

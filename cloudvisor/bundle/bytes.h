@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Little-endian fields in byte buffers, for tables whose fields are not aligned. */
+/* Little-endian fields and text in byte buffers, for tables whose fields are not aligned. */
 #ifndef BUNDLE_BYTES_H
 #define BUNDLE_BYTES_H
 
@@ -18,6 +18,13 @@ static inline uint64_t get_le(const uint8_t *at, unsigned bytes)
     for (unsigned i = 0; i < bytes; i++)
         value |= (uint64_t)at[i] << (8 * i);
     return value;
+}
+
+/* The first `bytes` characters of `text`, without a terminator. */
+static inline void put_text(uint8_t *at, unsigned bytes, const char *text)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        at[i] = (uint8_t)text[i];
 }
 
 #endif

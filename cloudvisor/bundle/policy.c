@@ -334,7 +334,7 @@ static bool take_line(const char **text, size_t *left, char *line, struct policy
 
 bool policy_parse(const char *text, size_t size, struct policy *policy, struct policy_fault *fault)
 {
-    char line[POLICY_LINE_MAX];
+    char line[POLICY_LINE_MAX] = "";
     uint32_t seen = 0;
 
     memset(policy, 0, sizeof(*policy));

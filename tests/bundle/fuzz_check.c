@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size && data[0] & 1) {
         sample_descriptor(&d);
         for (size_t i = 1; i + 4 <= size; i += 4) /* offset, bits to flip */
-            ((uint8_t *)&d)[((size_t)data[i] | (size_t)data[i + 1] << 8) % sizeof(d)] ^= (uint8_t)(data[i + 2] ^ data[i + 3]);
+            ((uint8_t *)&d)[((size_t)data[i] | (size_t)data[i + 1] << 8) % sizeof(d)] ^= (uint8_t)(data[i + 2] ^
+                                                                                                   data[i + 3]);
     } else {
         memset(&d, 0, sizeof(d));
         memcpy(&d, data, size < sizeof(d) ? size : sizeof(d));
