@@ -185,17 +185,15 @@ struct __attribute__((packed)) descriptor_pointer {
 };
 
 /* The firmware's GDT is identity-mapped there, so its address is physical; a null selector is unusable. */
-static void copy_segment(unsigned index, uint16_t selector, uint64_t base, uint64_t gdt)
+static void copy_segment(enum segment index, uint16_t selector, uint64_t base, uint64_t gdt)
 {
     bool usable = (selector & ~3u) != 0;
     uint64_t descriptor = usable ? phys_read64(hpa(gdt + (selector & ~7u))) : 0;
     uint32_t limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000);
     uint32_t rights = (uint32_t)(descriptor >> 40) & 0xf0ff;
 
-    hw_vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
-    hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
-    hw_vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, (rights & BIT32(15)) != 0 ? limit << 12 | 0xfff : limit);
-    hw_vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * index, usable ? rights : 0x10000);
+    host_set_segment(index, selector, base, (rights & BIT32(15)) != 0 ? limit << 12 | 0xfff : limit,
+                     usable ? rights : 0x10000);
 }
 
 #define READ_SELECTOR(name)                                                                                            \
@@ -211,20 +209,14 @@ static void copy_segments(void)
 
     __asm__ volatile("sgdt %0" : "=m"(gdtr));
     __asm__ volatile("sidt %0" : "=m"(idtr));
-    copy_segment(0, READ_SELECTOR(es), 0, gdtr.base);
-    copy_segment(1, READ_SELECTOR(cs), 0, gdtr.base);
-    copy_segment(2, READ_SELECTOR(ss), 0, gdtr.base);
-    copy_segment(3, READ_SELECTOR(ds), 0, gdtr.base);
-    copy_segment(4, READ_SELECTOR(fs), hw_rdmsr(MSR_FS_BASE), gdtr.base);
-    copy_segment(5, READ_SELECTOR(gs), hw_rdmsr(MSR_GS_BASE), gdtr.base);
-    hw_vmwrite(VMCS_GUEST_LDTR_SELECTOR, 0);
-    hw_vmwrite(VMCS_GUEST_LDTR_BASE, 0);
-    hw_vmwrite(VMCS_GUEST_LDTR_LIMIT, 0xffff);
-    hw_vmwrite(VMCS_GUEST_LDTR_ACCESS_RIGHTS, 0x10000);
-    hw_vmwrite(VMCS_GUEST_TR_SELECTOR, 0);
-    hw_vmwrite(VMCS_GUEST_TR_BASE, 0);
-    hw_vmwrite(VMCS_GUEST_TR_LIMIT, 0x67);
-    hw_vmwrite(VMCS_GUEST_TR_ACCESS_RIGHTS, 0x8b);
+    copy_segment(ES, READ_SELECTOR(es), 0, gdtr.base);
+    copy_segment(CS, READ_SELECTOR(cs), 0, gdtr.base);
+    copy_segment(SS, READ_SELECTOR(ss), 0, gdtr.base);
+    copy_segment(DS, READ_SELECTOR(ds), 0, gdtr.base);
+    copy_segment(FS, READ_SELECTOR(fs), hw_rdmsr(MSR_FS_BASE), gdtr.base);
+    copy_segment(GS, READ_SELECTOR(gs), hw_rdmsr(MSR_GS_BASE), gdtr.base);
+    host_set_segment(LDTR, 0, 0, 0xffff, 0x10000);
+    host_set_segment(TR, 0, 0, 0x67, 0x8b);
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, gdtr.base);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, gdtr.limit);
     hw_vmwrite(VMCS_GUEST_IDTR_BASE, idtr.base);

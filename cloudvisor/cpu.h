@@ -66,8 +66,7 @@ struct cpu {
     hpa_t vmxon;
     hpa_t vmcs01;
     bool vmcs01_launched;
-    bool vmcs01_timer; /* the preemption timer is armed to take a decoy page away again */
-    bool decoy;        /* a decoy page stands in for the layer's memory */
+    bool decoy; /* a decoy page stands in for the layer's memory */
     uint32_t vmcs01_secondary;
     uint32_t apic_ldr, apic_dfr; /* the host's logical destination, as written through the trap */
 

@@ -360,7 +360,7 @@ static void layer_access(struct cpu *cpu, hpa_t address, bool write)
         make_room(cpu);
     cpu->decoy = true;
     if (!cpu->in_l2)
-        vmcs01_set_timer(cpu, true);
+        vmcs01_set_timer(true);
 }
 
 void host_ept_access(struct cpu *cpu)
@@ -409,7 +409,7 @@ void host_remove_decoys(struct cpu *cpu)
 static void timer_exit(struct cpu *cpu)
 {
     host_remove_decoys(cpu);
-    vmcs01_set_timer(cpu, false);
+    vmcs01_set_timer(false);
     exit_reinject();
 }
 

@@ -90,7 +90,7 @@ void vmcs01_init(struct cpu *cpu)
     hw_vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE | CR4_SMXE);
 }
 
-static void set_segment(unsigned index, uint16_t selector, uint64_t base, uint32_t limit, uint32_t rights)
+void host_set_segment(enum segment index, uint64_t selector, uint64_t base, uint32_t limit, uint32_t rights)
 {
     hw_vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
     hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
@@ -100,15 +100,14 @@ static void set_segment(unsigned index, uint16_t selector, uint64_t base, uint32
 
 void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector)
 {
-    enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
     uint32_t entry = (uint32_t)hw_vmread(VMCS_VM_ENTRY_CONTROLS);
     uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0) & (CR0_CD | CR0_NW);
 
-    for (unsigned i = ES; i <= GS; i++)
-        set_segment(i, 0, 0, 0xffff, 0x93);
-    set_segment(CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xffff, 0x9b);
-    set_segment(LDTR, 0, 0, 0xffff, 0x82);
-    set_segment(TR, 0, 0, 0xffff, 0x8b);
+    for (enum segment i = ES; i <= GS; i++)
+        host_set_segment(i, 0, 0, 0xffff, 0x93);
+    host_set_segment(CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xffff, 0x9b);
+    host_set_segment(LDTR, 0, 0, 0xffff, 0x82);
+    host_set_segment(TR, 0, 0, 0xffff, 0x8b);
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, 0);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
     hw_vmwrite(VMCS_GUEST_IDTR_BASE, 0);
@@ -133,11 +132,10 @@ void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector)
     cpu->gpr[RDX] = hw_cpuid(1, 0).eax;
 }
 
-void vmcs01_set_timer(struct cpu *cpu, bool on)
+void vmcs01_set_timer(bool on)
 {
     uint64_t ticks = TIMER_TICKS >> (caps_hw.misc & MISC_PREEMPTION_SHIFT_MASK);
 
-    cpu->vmcs01_timer = on;
     hw_vmwrite(VMCS_PIN_BASED_CONTROLS,
                control_value(caps_hw.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | (on ? PIN_PREEMPTION_TIMER : 0)));
     if (on)

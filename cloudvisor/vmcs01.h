@@ -47,7 +47,11 @@ void vmcs01_init(struct cpu *cpu);
 void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector);
 
 /* Arms or disarms the preemption timer of vmcs01 with a few thousand ticks. */
-void vmcs01_set_timer(struct cpu *cpu, bool on);
+void vmcs01_set_timer(bool on);
+
+/* Segments in the order of their VMCS fields; writes one into the loaded VMCS. */
+enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR };
+void host_set_segment(enum segment index, uint64_t selector, uint64_t base, uint32_t limit, uint32_t rights);
 
 /* Injects a fault at the next entry: into the host, or its VM if that one's VMCS is loaded. */
 void host_inject_exception(unsigned vector, bool has_error, uint32_t error);

@@ -115,32 +115,22 @@ static void load_msrs(struct cpu *cpu, const struct vmcs12 *v)
     }
 }
 
-static void load_segment(unsigned index, uint64_t selector, uint64_t base, uint64_t limit, uint32_t rights)
+static void load_data_segment(enum segment index, uint64_t selector, uint64_t base)
 {
-    hw_vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
-    hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
-    hw_vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, limit);
-    hw_vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * index, rights);
-}
-
-static void load_data_segment(unsigned index, uint64_t selector, uint64_t base)
-{
-    load_segment(index, selector, base, UINT32_MAX, selector != 0 ? RIGHTS_DATA : RIGHTS_UNUSABLE);
+    host_set_segment(index, selector, base, UINT32_MAX, selector != 0 ? RIGHTS_DATA : RIGHTS_UNUSABLE);
 }
 
 /* SDM "Loading Host Segment and Descriptor-Table Registers". */
 static void load_host_segments(const uint64_t *f)
 {
-    enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
-
     load_data_segment(ES, f[FIELD_HOST_ES_SELECTOR], 0);
-    load_segment(CS, f[FIELD_HOST_CS_SELECTOR], 0, UINT32_MAX, RIGHTS_CODE_64);
+    host_set_segment(CS, f[FIELD_HOST_CS_SELECTOR], 0, UINT32_MAX, RIGHTS_CODE_64);
     load_data_segment(SS, f[FIELD_HOST_SS_SELECTOR], 0);
     load_data_segment(DS, f[FIELD_HOST_DS_SELECTOR], 0);
     load_data_segment(FS, f[FIELD_HOST_FS_SELECTOR], f[FIELD_HOST_FS_BASE]);
     load_data_segment(GS, f[FIELD_HOST_GS_SELECTOR], f[FIELD_HOST_GS_BASE]);
-    load_segment(LDTR, 0, 0, 0, RIGHTS_UNUSABLE);
-    load_segment(TR, f[FIELD_HOST_TR_SELECTOR], f[FIELD_HOST_TR_BASE], 0x67, RIGHTS_TSS);
+    host_set_segment(LDTR, 0, 0, 0, RIGHTS_UNUSABLE);
+    host_set_segment(TR, f[FIELD_HOST_TR_SELECTOR], f[FIELD_HOST_TR_BASE], 0x67, RIGHTS_TSS);
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, f[FIELD_HOST_GDTR_BASE]);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
     hw_vmwrite(VMCS_GUEST_IDTR_BASE, f[FIELD_HOST_IDTR_BASE]);

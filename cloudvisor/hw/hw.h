@@ -90,11 +90,6 @@ static inline bool hw_vmxon(hpa_t region)
     return ok;
 }
 
-static inline void hw_vmxoff(void)
-{
-    __asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
 enum hw_invalidate {
     HW_INVEPT_SINGLE = 1,
     HW_INVEPT_ALL = 2,
@@ -230,11 +225,6 @@ static inline uint64_t hw_read_dr7(void)
 
     __asm__ volatile("mov %%dr7, %0" : "=r"(value));
     return value;
-}
-
-static inline void hw_write_dr6(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
 }
 
 static inline uint8_t hw_in8(uint16_t port)

@@ -203,12 +203,6 @@ bool hw_vmxon(hpa_t region)
     return true;
 }
 
-void hw_vmxoff(void)
-{
-    vmx_on = false;
-    loaded = NULL;
-}
-
 void hw_invept(enum hw_invalidate type, uint64_t eptp)
 {
     if (type == HW_INVEPT_SINGLE)
@@ -318,11 +312,6 @@ FAKE_CR(4)
 uint64_t hw_read_dr7(void)
 {
     return 0x400;
-}
-
-void hw_write_dr6(uint64_t value)
-{
-    (void)value;
 }
 
 uint8_t hw_in8(uint16_t port)

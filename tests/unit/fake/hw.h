@@ -40,7 +40,6 @@ void hw_vmwrite(uint64_t field, uint64_t value);
 bool hw_vmptrld(hpa_t vmcs);
 bool hw_vmclear(hpa_t vmcs);
 bool hw_vmxon(hpa_t region);
-void hw_vmxoff(void);
 
 enum hw_invalidate {
     HW_INVEPT_SINGLE = 1,
@@ -77,7 +76,6 @@ void hw_write_cr2(uint64_t value);
 void hw_write_cr3(uint64_t value);
 void hw_write_cr4(uint64_t value);
 uint64_t hw_read_dr7(void);
-void hw_write_dr6(uint64_t value);
 
 uint8_t hw_in8(uint16_t port);
 uint16_t hw_in16(uint16_t port);
