@@ -131,6 +131,9 @@ static void start_is_measured(void **state)
     BREAK(gdt_gpa, 0x113ff0, BUNDLE_BAD_UNMEASURED_START);
     BREAK(gdt_gpa, 0x113fe0, BUNDLE_OK);
     BREAK(gdt_limit, UINT32_MAX, BUNDLE_BAD_UNMEASURED_START);
+    d.gdt_gpa = 0x1000000; /* 100 measured pages, but VM entry takes no limit above 16 bits */
+    d.gdt_limit = 0x10000;
+    expect(BUNDLE_BAD_UNMEASURED_START);
 }
 
 static void shared_pages(void **state)
