@@ -31,3 +31,45 @@ $(ATTEST)/generate: $(ATTEST_GENERATOR) $(ATTEST_COMMON)
 
 $(ATTEST)/obj/tests/attest/generate.o: tests/attest/cases.def
 -include $(ATTEST_GENERATOR:.o=.d)
+
+ATTEST_WARN_FLAGS := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(CVVERIFY_WARNINGS) -I.
+ATTEST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+ATTEST_FUZZ_RUNS ?= 10000000
+ATTEST_FUZZ_TARGETS := event_log quote cbor pe policy evidence verify
+ATTEST_FUZZ := $(ATTEST_FUZZ_TARGETS:%=$(ATTEST)/fuzz/fuzz_%)
+ATTEST_LOGIC := $(filter-out %/main.c %/ear.c $(wildcard attest/cvverify/command_*.c),$(CVVERIFY_SOURCES))
+ATTEST_LOGIC_FUZZ := $(ATTEST_LOGIC:%.c=$(ATTEST)/fuzz/obj/%.o)
+
+$(ATTEST)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(ATTEST_WARN_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -MMD -MP -c -o $@ $<
+
+$(ATTEST)/fuzz/fuzz_%: $(ATTEST)/fuzz/obj/tests/attest/fuzz/fuzz_%.o $(ATTEST_LOGIC_FUZZ)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(CVVERIFY_LIBS)
+
+.PHONY: attest-fuzz
+attest-fuzz: $(ATTEST_FUZZ) attest-cases ## the parsers of attestation, ATTEST_FUZZ_RUNS inputs each
+	tests/attest/fuzz/seed $(ATTEST)/cases $(ATTEST)/fuzz
+	tests/attest/fuzz/run $(ATTEST_FUZZ_RUNS) $(ATTEST_FUZZ)
+
+.PHONY: attest-cases
+attest-cases: $(ATTEST)/generate
+	$(ATTEST)/generate $(ATTEST)/cases
+
+-include $(shell find $(ATTEST)/fuzz -name '*.d' 2>/dev/null)
+
+ATTEST_UNIT := $(addprefix $(ATTEST)/unit/obj/,$(CVVERIFY_SOURCES:%.c=%.o))
+ATTEST_UNIT_TEST := $(addprefix $(ATTEST)/unit/obj/tests/attest/,unit_attest.o scene.o)
+
+$(ATTEST)/unit/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(ATTEST_WARN_FLAGS) $(ATTEST_SANITIZE) -MMD -MP -c -o $@ $<
+
+$(ATTEST)/unit/test_attest: $(ATTEST_UNIT_TEST) $(filter-out %/main.o,$(ATTEST_UNIT))
+	clang $(ATTEST_SANITIZE) -o $@ $^ -lcmocka $(CVVERIFY_LIBS)
+
+# cvverify itself with the sanitizers: the cases run on it, too.
+$(ATTEST)/unit/cvverify: $(ATTEST_UNIT)
+	clang $(ATTEST_SANITIZE) -o $@ $^ $(CVVERIFY_LIBS)
+
+-include $(shell find $(ATTEST)/unit -name '*.d' 2>/dev/null)

@@ -50,7 +50,8 @@ struct builder {
 
 static void add(struct builder *b, const void *data, size_t size)
 {
-    memcpy(b->data + b->size, data, size);
+    if (size)
+        memcpy(b->data + b->size, data, size);
     b->size += size;
 }
 

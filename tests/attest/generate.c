@@ -147,6 +147,7 @@ EDIT(signature_zero, s->edit_signature = sig_zero)
 EDIT(signature_other_key, s->signer = KEY_AK_OTHER)
 EDIT(signature_hash, s->signature_hash = TPM_SHA1)
 EDIT(ak_is_cut, s->edit_ak = ak_cut)
+EDIT(ak_trailing, s->edit_sent_ak = sig_trailing)
 EDIT(ak_is_off_curve, s->edit_ak = ak_off_curve)
 EDIT(ak_has_no_scheme, s->edit_ak = ak_no_scheme)
 EDIT(ak_has_sha1, s->ak_hash = TPM_SHA1)
@@ -596,7 +597,7 @@ static void poke(struct scene *s, size_t n, size_t offset, uint8_t value)
 static void ours_long(struct scene *s)
 {
     ours(s, 1)->size += 4;
-    remeasure(s, 1);
+    poke(s, 1, 44, 92);
 }
 
 static void ours_reserved(struct scene *s) { poke(s, 0, 92, 1); }
@@ -651,7 +652,11 @@ static void old_layer(struct scene *s)
 {
     policy_replace(s, "layer_version", "layer_version = 0.2.0");
 }
-static void version_differs(struct scene *s) { poke(s, 2, 116, 9); }
+static void version_differs(struct scene *s)
+{
+    poke(s, 2, 116, 9);
+    s->reports[0].claims.layer_version = 0x100;
+}
 
 static void good_debug(struct scene *s)
 {
@@ -884,6 +889,20 @@ EDIT(state_cut, s->edit_state = st_cut)
 EDIT(state_version, s->edit_state = st_version)
 EDIT(good_optional, policy_add(s, "optional = 2 1111111111111111111111111111111111111111111111111111111111111111 a card"))
 
+/* The files that the good machine booted, for `reference`. */
+static void write_boot_files(const struct scene *s, const char *folder)
+{
+    static struct buffer file;
+    struct digest loader, layer;
+
+    make_loader(&file, &loader, &layer);
+    write_file(folder, "loader.efi", file.data, file.size);
+    write_file(folder, "cloudvisor.conf", fake_config, strlen(fake_config));
+    file.size = 0;
+    put_log(s, &file);
+    write_file(folder, "log", file.data, file.size);
+}
+
 static const struct test_case cases[] = {
 #include "tests/attest/cases.def"
 };
@@ -912,6 +931,7 @@ int main(int argc, char **argv)
         scene_make(&scene);
         cases[i].edit(&scene);
         scene_write(&scene, path);
+        write_boot_files(&scene, path);
         fprintf(list, "%s\t%d\t%s\t%s\t%s\n", cases[i].name, cases[i].exit_code, cases[i].check, cases[i].message,
                 cases[i].command ? cases[i].command : VERIFY);
     }

@@ -549,7 +549,7 @@ static void put_log_event(const struct scene *s, struct buffer *b, const struct 
     put_bytes(b, event->data, event->size);
 }
 
-static void put_log(const struct scene *s, struct buffer *b)
+void put_log(const struct scene *s, struct buffer *b)
 {
     put_log_head(s, b);
     if (s->locality) {
@@ -882,7 +882,9 @@ static void write_evidence(const struct scene *s, const char *folder, const stru
     put_signature(s, &part, &signature);
     put_section(s, &evidence, SECTION_QUOTE, &part);
     put_section(s, &evidence, SECTION_SIGNATURE, &signature);
-    put_section(s, &evidence, SECTION_AK, ak);
+    part = *ak;
+    apply(s->edit_sent_ak, &part);
+    put_section(s, &evidence, SECTION_AK, &part);
     if (s->send_ek)
         put_section(s, &evidence, SECTION_EK, ek);
     put_certificates(s, &evidence);

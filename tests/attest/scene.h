@@ -92,7 +92,8 @@ struct scene {
     uint32_t ak_attributes;
     uint16_t ak_scheme, ak_hash, signature_scheme, signature_hash;
     bool ak_not_under_ek;
-    void (*edit_ak)(struct buffer *ak);
+    void (*edit_ak)(struct buffer *ak);      /* its public area */
+    void (*edit_sent_ak)(struct buffer *ak); /* in the evidence only */
     void (*edit_signature)(struct buffer *signature);
 
     /* The EK. */
@@ -159,6 +160,7 @@ void policy_add(struct scene *s, const char *line);
 
 /* Writes evidence, policy, state and root.pem below `folder`, which exists. */
 void scene_write(struct scene *s, const char *folder);
+void put_log(const struct scene *s, struct buffer *b);
 void write_file(const char *folder, const char *name, const void *data, size_t size);
 void make_loader(struct buffer *pe, struct digest *authenticode, struct digest *layer);
 extern const char fake_config[];
