@@ -10,7 +10,6 @@
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
-#include "nested-vmx/nested.h"
 
 enum { STEPS_MAX = 120, REGIONS = 80 };
 
@@ -104,10 +103,8 @@ static struct outcome vm_step(struct input *in)
     uint64_t choice = take(in, 1), qualification = take(in, 2);
     uint32_t reason = reasons[choice % sizeof(reasons)];
 
-    if (choice < 8) {
-        nested_deliver_nmi(fake_cpu);
-        return (struct outcome){ EXITED, 0 };
-    }
+    if (choice < 8)
+        return host_vm_nmi();
     if (choice >= 240)
         reason = EXIT_ENTRY_FAILURE | (choice & 1 ? EXIT_ENTRY_GUEST_STATE : EXIT_ENTRY_MSR_LOADING);
     hw_vmwrite(VMCS_GUEST_PHYSICAL_ADDRESS, take(in, 3) << 12);

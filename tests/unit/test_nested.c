@@ -6,6 +6,7 @@
 #include "unit.h"
 #include "fake_host.h"
 #include "cloudvisor/intercepts.h"
+#include "cloudvisor/pool.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
@@ -54,6 +55,12 @@ static void launched_vmcs(unsigned i)
     host_prepare_vmcs(i);
     assert_enters(launch());
     assert_outcome(host_vm_exits(EXIT_CPUID, 0), EXITED, EXIT_CPUID);
+}
+
+static void map_in_ept12(unsigned i, uint64_t leaf)
+{
+    phys_write64(hpa(HOST_EPT12(i)), (HOST_EPT12(i) + 0x80000) | EPT_RWX);
+    phys_write64(hpa(HOST_EPT12(i) + 0x80000), leaf | EPT_LARGE);
 }
 
 /* ---- VMX operation. ---- */
@@ -260,9 +267,13 @@ static void refused_entries(void **state)
     write_field(VMCS_HOST_CR0, 0);
     assert_fails(launch(), VMERR_ENTRY_HOST_STATE);
     write_field(VMCS_HOST_CR0, 0x80050033);
-    write_field(VMCS_VM_ENTRY_MSR_LOAD_COUNT, 513); /* more than announced */
-    assert_fails(launch(), VMERR_ENTRY_CONTROLS);
-    write_field(VMCS_VM_ENTRY_MSR_LOAD_COUNT, 0);
+    static const uint32_t counts[] = { VMCS_VM_ENTRY_MSR_LOAD_COUNT, VMCS_VM_EXIT_MSR_LOAD_COUNT,
+                                       VMCS_VM_EXIT_MSR_STORE_COUNT };
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        write_field(counts[i], 513); /* more than announced */
+        assert_fails(launch(), VMERR_ENTRY_CONTROLS);
+        write_field(counts[i], 0);
+    }
     assert_enters(launch());
 }
 
@@ -382,26 +393,237 @@ static void vpid_is_always_in_force(void **state)
     write_field(VMCS_SECONDARY_CONTROLS, SEC_EPT | SEC_VPID);
     for (uint64_t vpid = VPID_UNTAGGED; vpid <= VPID_HOST; vpid++) {
         write_field(VMCS_VPID, vpid);
+        before = fake_counts.invvpid;
         assert_enters(resume());
         assert_int_equal(hw_vmread(VMCS_VPID), VPID_UNTAGGED);
+        assert_int_equal(fake_counts.invvpid, before + 1);
         assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
     }
+    write_field(VMCS_VPID, VPID_UNTAGGED - 1);
+    before = fake_counts.invvpid;
+    assert_enters(resume());
+    assert_int_equal(hw_vmread(VMCS_VPID), VPID_UNTAGGED - 1);
+    assert_int_equal(fake_counts.invvpid, before);
 }
 
+/* SDM "Checks on Guest Non-Register State": what the processor has to see is none, or one that it refuses. */
 static void link_pointers(void **state)
+{
+    static const struct {
+        uint64_t link;
+        bool good;
+    } links[] = {
+        { UINT64_MAX, true },
+        { HOST_VMCS(5), true },  /* an ordinary VMCS: shadowing is off, so it is one that may be named */
+        { HOST_VMCS(0), false }, /* the current one */
+        { HOST_VMCS(5) + 8, false },
+        { HOST_VMCS(5) | UINT64_C(1) << 40, false },
+        { HOST_MSR_LIST, false }, /* revision 0 */
+        { FAKE_POOL_BASE, false },
+        { 0, false },
+    };
+
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    for (size_t i = 0; i < COUNT_OF(links); i++) {
+        uint64_t seen;
+
+        write_field(VMCS_VMCS_LINK_POINTER, links[i].link);
+        assert_enters(resume());
+        seen = hw_vmread(VMCS_VMCS_LINK_POINTER);
+        assert_int_equal(seen == UINT64_MAX, links[i].good);
+        assert_true(seen == UINT64_MAX || ((seen & 0xfff) != 0 && seen < 4096));
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+    write_field(VMCS_VMCS_LINK_POINTER, 8);
+    assert_enters(resume());
+    assert_outcome(host_vm_exits(EXIT_ENTRY_GUEST_STATE | EXIT_ENTRY_FAILURE, 4), EXITED, EXIT_ENTRY_GUEST_STATE);
+    assert_int_equal(read_field(VMCS_EXIT_QUALIFICATION), 4);
+    assert_int_equal(read_field(VMCS_EXIT_REASON), EXIT_ENTRY_GUEST_STATE | EXIT_ENTRY_FAILURE);
+}
+
+/* An entry that fails leaves the launch state, and the next one loads everything anew. */
+static void failed_entries_can_be_repeated(void **state)
+{
+    (void)state;
+    host_vmxon();
+    host_prepare_vmcs(0);
+    write_field(VMCS_GUEST_IA32_EFER, 0x501);
+    assert_enters(launch());
+    assert_outcome(host_vm_exits(EXIT_ENTRY_GUEST_STATE | EXIT_ENTRY_FAILURE, 0), EXITED, EXIT_ENTRY_GUEST_STATE);
+    assert_fails(resume(), VMERR_VMRESUME_NOT_LAUNCHED);
+    write_field(VMCS_GUEST_IA32_EFER, 0xd01); /* what the hypervisor has itself */
+    assert_enters(launch());
+    assert_int_equal(hw_vmread(VMCS_GUEST_IA32_EFER), 0xd01);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    assert_enters(resume());
+}
+
+static void entries_that_the_processor_refuses(void **state)
 {
     (void)state;
     host_vmxon();
     host_prepare_vmcs(0);
     assert_enters(launch());
-    assert_int_equal(hw_vmread(VMCS_VMCS_LINK_POINTER), UINT64_MAX);
+    assert_outcome(host_entry_refused(VMERR_ENTRY_CONTROLS), FAILED_VALID, VMERR_ENTRY_CONTROLS);
+    assert_enters(launch());
     assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
-    write_field(VMCS_VMCS_LINK_POINTER, FAKE_POOL_BASE); /* not a VMCS of the host's */
     assert_enters(resume());
-    assert_int_not_equal(hw_vmread(VMCS_VMCS_LINK_POINTER) & 0xfff, 0); /* the processor refuses it */
-    assert_outcome(host_vm_exits(EXIT_ENTRY_GUEST_STATE | EXIT_ENTRY_FAILURE, 4), EXITED, EXIT_ENTRY_GUEST_STATE);
-    assert_int_equal(read_field(VMCS_EXIT_QUALIFICATION), 4);
+}
+
+static void entries_without_memory_are_refused(void **state)
+{
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    host_prepare_vmcs(1);
+    while (pool_alloc().raw != 0)
+        ;
+    write_field(VMCS_EPT_POINTER, HOST_EPT12(9) | 0x1e);
+    assert_fails(launch(), VMERR_ENTRY_CONTROLS);
+    assert_succeeds(host_instruction(EXIT_VMPTRLD, HOST_VMCS(0)));
+    assert_enters(resume());
+}
+
+static void waiting_for_sipi_is_not_entered(void **state)
+{
+    (void)state;
+    host_vmxon();
+    host_prepare_vmcs(0);
+    write_field(VMCS_GUEST_ACTIVITY_STATE, 3);
+    assert_outcome(launch(), EXITED, EXIT_ENTRY_GUEST_STATE);
     assert_int_equal(read_field(VMCS_EXIT_REASON), EXIT_ENTRY_GUEST_STATE | EXIT_ENTRY_FAILURE);
+    assert_int_equal(read_field(VMCS_EXIT_QUALIFICATION), 0);
+    write_field(VMCS_GUEST_ACTIVITY_STATE, 1);
+    assert_enters(launch());
+    assert_int_equal(hw_vmread(VMCS_GUEST_ACTIVITY_STATE), 1);
+}
+
+/* SDM "Loading Guest Control Registers, Debug Registers, and MSRs": EFER without "load IA32_EFER". */
+static void efer_follows_the_mode(void **state)
+{
+    static const struct {
+        uint32_t ia32e;
+        uint64_t cr0, efer;
+    } modes[] = {
+        { ENTRY_IA32E_GUEST, 0x80000031, 0xd01 },
+        { 0, 0x80000031, 0x801 }, /* LMA and LME go with paging */
+        { 0, 0x30, 0x901 },       /* without paging LME stays */
+        { ENTRY_IA32E_GUEST, 0x80000031, 0xd01 },
+    };
+
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        write_field(VMCS_VM_ENTRY_CONTROLS, (BASE_ENTRY & ~(ENTRY_LOAD_EFER | ENTRY_IA32E_GUEST)) | modes[i].ia32e);
+        write_field(VMCS_GUEST_CR0, modes[i].cr0);
+        assert_enters(resume());
+        assert_int_equal(hw_vmread(VMCS_GUEST_IA32_EFER), modes[i].efer);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+}
+
+/* A PAE guest without EPT has its PDPTEs in memory; the processor takes them from vmcs02. */
+static void pdptes_come_from_memory_without_ept(void **state)
+{
+    (void)state;
+    host_vmxon();
+    for (uint64_t i = 0; i < 4; i++)
+        phys_write64(hpa(HOST_MSR_LIST + 0x20 + 8 * i), 0x1000 * i + 1);
+    host_prepare_vmcs(0);
+    write_field(VMCS_SECONDARY_CONTROLS, SEC_VPID);
+    write_field(VMCS_GUEST_CR3, HOST_MSR_LIST + 0x20);
+    write_field(VMCS_GUEST_CR4, 0x2020);
+    write_field(VMCS_VM_ENTRY_CONTROLS, BASE_ENTRY & ~ENTRY_IA32E_GUEST);
+    write_field(VMCS_GUEST_PDPTE0, 0x77);
+    assert_enters(launch());
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(hw_vmread(VMCS_GUEST_PDPTE0 + 2 * i), 0x1000 * i + 1);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    for (unsigned i = 0; i < 4; i++) { /* no PAE, no paging, long mode, EPT: what the host wrote stays */
+        write_field(VMCS_GUEST_CR4, i == 0 ? 0x2000 : 0x2020);
+        write_field(VMCS_GUEST_CR0, i == 1 ? 0x31 : 0x80000031);
+        write_field(VMCS_VM_ENTRY_CONTROLS, i == 2 ? BASE_ENTRY : BASE_ENTRY & ~ENTRY_IA32E_GUEST);
+        write_field(VMCS_SECONDARY_CONTROLS, i == 3 ? SEC_VPID | SEC_EPT : SEC_VPID);
+        write_field(VMCS_GUEST_PDPTE0, 0x77);
+        assert_enters(resume());
+        assert_int_equal(hw_vmread(VMCS_GUEST_PDPTE0), 0x77);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+}
+
+static void the_preemption_timer(void **state)
+{
+    (void)state;
+    host_vmxon();
+    host_prepare_vmcs(0);
+    write_field(VMCS_PREEMPTION_TIMER_VALUE, 1000);
+    assert_enters(launch());
+    assert_int_equal(hw_vmread(VMCS_PIN_BASED_CONTROLS) & PIN_PREEMPTION_TIMER, 0);
+    assert_int_equal(hw_vmread(VMCS_VM_EXIT_CONTROLS) & EXIT_SAVE_PREEMPTION_TIMER, 0);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    write_field(VMCS_PIN_BASED_CONTROLS, BASE_PIN | PIN_PREEMPTION_TIMER);
+    for (unsigned save = 0; save < 2; save++) {
+        write_field(VMCS_VM_EXIT_CONTROLS, BASE_EXIT | (save ? EXIT_SAVE_PREEMPTION_TIMER : 0));
+        assert_enters(resume());
+        assert_int_equal(hw_vmread(VMCS_PREEMPTION_TIMER_VALUE), 1000);
+        assert_true((hw_vmread(VMCS_PIN_BASED_CONTROLS) & PIN_PREEMPTION_TIMER) != 0);
+        assert_true((hw_vmread(VMCS_VM_EXIT_CONTROLS) & EXIT_SAVE_PREEMPTION_TIMER) != 0);
+        hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, 400);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+        assert_int_equal(read_field(VMCS_PREEMPTION_TIMER_VALUE), save ? 400 : 1000);
+    }
+}
+
+static void exit_controls_that_pass_through(void **state)
+{
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    for (unsigned ack = 0; ack < 2; ack++) {
+        write_field(VMCS_VM_EXIT_CONTROLS, (BASE_EXIT & ~EXIT_ACK_INTERRUPT) | (ack ? EXIT_ACK_INTERRUPT : 0));
+        assert_enters(resume());
+        assert_int_equal((hw_vmread(VMCS_VM_EXIT_CONTROLS) & EXIT_ACK_INTERRUPT) != 0, ack);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+    for (unsigned ia32e = 0; ia32e < 2; ia32e++) {
+        write_field(VMCS_VM_ENTRY_CONTROLS, (BASE_ENTRY & ~ENTRY_IA32E_GUEST) | (ia32e ? ENTRY_IA32E_GUEST : 0));
+        assert_enters(resume());
+        assert_int_equal((hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST) != 0, ia32e);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+}
+
+static void events_reach_the_processor(void **state)
+{
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    write_field(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0x80000b0e);
+    write_field(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, 0x15);
+    write_field(VMCS_VM_ENTRY_INSTRUCTION_LENGTH, 3);
+    assert_enters(resume());
+    assert_int_equal(hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO), 0x80000b0e);
+    assert_int_equal(hw_vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), 0x15);
+    assert_int_equal(hw_vmread(VMCS_VM_ENTRY_INSTRUCTION_LENGTH), 3);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    write_field(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0x80000021);
+    assert_enters(resume());
+    assert_int_equal(hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO), 0x80000021);
+}
+
+static void entries_and_exits_are_counted(void **state)
+{
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    assert_enters(resume());
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    assert_int_equal(fake_cpu->stats[STAT_vm_entries], 2);
+    assert_int_equal(fake_cpu->stats[STAT_vm_exits], 2);
+    assert_int_equal(fake_cpu->stats[STAT_bitmap_merges], 1);
 }
 
 /* ---- Bitmaps and lists. ---- */
@@ -434,6 +656,83 @@ static void bitmaps_follow_the_hosts_memory(void **state)
     assert_enters(resume());
     assert_int_equal(msr_bitmap_of_vmcs02()[100], 0xa5);
     assert_int_equal(frame_state(hpa(HOST_MSR_BITMAP)), FRAME_WATCHED);
+}
+
+/* The controls alone decide whether a bitmap is used; its contents are there at the first entry that uses it. */
+static void bitmaps_can_be_switched(void **state)
+{
+    static const uint32_t io_modes[] = { PROC_IO_BITMAPS, 0, PROC_UNCONDITIONAL_IO_EXITING, PROC_IO_BITMAPS };
+
+    (void)state;
+    for (uint64_t i = 0; i < 2; i++)
+        *(uint8_t *)phys_to_virt(hpa(HOST_IO_BITMAP + 4096 * i + 4095)) = (uint8_t)(0x11 + i);
+    *(uint8_t *)phys_to_virt(hpa(HOST_MSR_BITMAP + 4095)) = 0x33;
+    host_vmxon();
+    launched_vmcs(0);
+    for (size_t i = 0; i < COUNT_OF(io_modes); i++)
+        for (unsigned msr = 0; msr < 2; msr++) {
+            uint32_t proc;
+            const uint8_t *a, *b;
+
+            write_field(VMCS_PROCESSOR_BASED_CONTROLS, (BASE_PROC & ~(PROC_IO_BITMAPS | PROC_MSR_BITMAPS)) |
+                                                           io_modes[i] | (msr ? PROC_MSR_BITMAPS : 0));
+            assert_enters(resume());
+            proc = (uint32_t)hw_vmread(VMCS_PROCESSOR_BASED_CONTROLS);
+            a = phys_to_virt(hpa(hw_vmread(VMCS_IO_BITMAP_A)));
+            b = phys_to_virt(hpa(hw_vmread(VMCS_IO_BITMAP_B)));
+            assert_int_equal((proc & PROC_MSR_BITMAPS) != 0, msr);
+            if (msr)
+                assert_int_equal(msr_bitmap_of_vmcs02()[4095], 0x33);
+            assert_int_equal((proc & PROC_UNCONDITIONAL_IO_EXITING) != 0, io_modes[i] == PROC_UNCONDITIONAL_IO_EXITING);
+            if ((proc & PROC_IO_BITMAPS) != 0) {
+                assert_int_equal(a[4095], io_modes[i] == PROC_IO_BITMAPS ? 0x11 : 0);
+                assert_int_equal(b[4095], io_modes[i] == PROC_IO_BITMAPS ? 0x12 : 0);
+            }
+            assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+        }
+}
+
+/* Each of the three frames is watched: a change of any is seen, no VM keeps write access, and other CPUs flush. */
+static void all_bitmap_frames_are_watched(void **state)
+{
+    static const uint64_t frames[] = { HOST_MSR_BITMAP, HOST_IO_BITMAP, HOST_IO_BITMAP + 4096 };
+    uint64_t merges;
+    unsigned flushes, level;
+
+    (void)state;
+    host_vmxon();
+    map_in_ept12(0, EPT_RWX);
+    host_prepare_vmcs(1); /* a VM that has these frames as its memory */
+    write_field(VMCS_EPT_POINTER, HOST_EPT12(0) | 0x5e);
+    write_field(VMCS_PROCESSOR_BASED_CONTROLS, BASE_PROC & ~(PROC_IO_BITMAPS | PROC_MSR_BITMAPS));
+    assert_enters(launch());
+    hw_vmwrite(VMCS_GUEST_PHYSICAL_ADDRESS, HOST_MSR_BITMAP);
+    assert_enters(host_vm_exits(EXIT_EPT_VIOLATION, EPT_WRITE));
+    assert_int_not_equal(ept_find(&fake_cpu->current->ept02->tree, HOST_MSR_BITMAP, &level), 0);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    flushes = fake_flushes;
+    host_prepare_vmcs(0);
+    write_field(VMCS_EPT_POINTER, HOST_EPT12(0) | 0x5e);
+    assert_enters(launch());
+    assert_true(fake_flushes > flushes);
+    for (size_t i = 0; i < COUNT_OF(frames); i++) {
+        assert_int_equal(frame_state(hpa(frames[i])), FRAME_WATCHED);
+        assert_int_equal(ept_find(&fake_cpu->current->ept02->tree, frames[i], &level) & EPT_WRITE, 0);
+    }
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    for (size_t i = 0; i < COUNT_OF(frames); i++) {
+        merges = fake_cpu->stats[STAT_bitmap_merges];
+        assert_int_equal(host_ept_violation(hpa(frames[i] + 16), true), HOST_EPT_MAPPED);
+        assert_enters(resume());
+        assert_int_equal(fake_cpu->stats[STAT_bitmap_merges], merges + 1);
+        assert_int_equal(frame_state(hpa(frames[i])), FRAME_WATCHED);
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    }
+    merges = fake_cpu->stats[STAT_bitmap_merges];
+    flushes = fake_flushes;
+    assert_enters(resume());
+    assert_int_equal(fake_cpu->stats[STAT_bitmap_merges], merges);
+    assert_int_equal(fake_flushes, flushes);
 }
 
 static void bitmaps_outside_the_hosts_ram(void **state)
@@ -574,12 +873,6 @@ static void saved_state_follows_the_controls(void **state)
     assert_int_equal(read_field(VMCS_GUEST_IA32_EFER), 0x501);
 }
 
-static void map_in_ept12(unsigned i, uint64_t leaf)
-{
-    phys_write64(hpa(HOST_EPT12(i)), (HOST_EPT12(i) + 0x80000) | EPT_RWX);
-    phys_write64(hpa(HOST_EPT12(i) + 0x80000), leaf | EPT_LARGE);
-}
-
 static void violations_that_ept12_explains_are_kept(void **state)
 {
     (void)state;
@@ -603,6 +896,7 @@ static void violations_that_ept12_explains_are_kept(void **state)
 static void repaired_violations_are_refilled(void **state)
 {
     struct vmcs12 *v;
+    uint64_t fills;
     unsigned level;
 
     (void)state;
@@ -615,6 +909,10 @@ static void repaired_violations_are_refilled(void **state)
     assert_enters(resume());
     v = fake_cpu->current;
     assert_int_not_equal(ept_find(&v->ept02->tree, 0x5000, &level), 0);
+    fills = fake_cpu->stats[STAT_ept02_fills];
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    assert_enters(resume());
+    assert_int_equal(fake_cpu->stats[STAT_ept02_fills], fills); /* only once */
 }
 
 static void vms_without_ept_use_the_hosts(void **state)
@@ -820,6 +1118,18 @@ int main(void)
         TEST(invalid_values_reach_the_processor_at_once),
         TEST(vpid_is_always_in_force),
         TEST(link_pointers),
+        TEST(failed_entries_can_be_repeated),
+        TEST(entries_that_the_processor_refuses),
+        TEST(entries_without_memory_are_refused),
+        TEST(waiting_for_sipi_is_not_entered),
+        TEST(efer_follows_the_mode),
+        TEST(pdptes_come_from_memory_without_ept),
+        TEST(the_preemption_timer),
+        TEST(exit_controls_that_pass_through),
+        TEST(events_reach_the_processor),
+        TEST(entries_and_exits_are_counted),
+        TEST(bitmaps_can_be_switched),
+        TEST(all_bitmap_frames_are_watched),
         TEST(bitmaps_follow_the_hosts_memory),
         TEST(bitmaps_outside_the_hosts_ram),
         TEST(one_page_for_all_bitmaps),

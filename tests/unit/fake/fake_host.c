@@ -331,6 +331,14 @@ bool host_try_prepare_vmcs(unsigned i)
     return true;
 }
 
+static struct outcome look_after_exit(uint64_t rip)
+{
+    if (fake_cpu->in_l2)
+        return look(rip, 0);
+    REQUIRE(fake_loaded_vmcs().raw == fake_cpu->vmcs01.raw);
+    return (struct outcome){ EXITED, (unsigned)fake_cpu->current->field[FIELD_EXIT_REASON] & 0xffff };
+}
+
 struct outcome host_vm_exits(uint32_t reason, uint64_t qualification)
 {
     uint64_t rip = hw_vmread(VMCS_GUEST_RIP);
@@ -338,14 +346,33 @@ struct outcome host_vm_exits(uint32_t reason, uint64_t qualification)
     hw_vmwrite(VMCS_EXIT_REASON, reason);
     hw_vmwrite(VMCS_EXIT_QUALIFICATION, qualification);
     if ((reason & EXIT_ENTRY_FAILURE) == 0)
+        *fake_launched() = true;
+    if ((reason & EXIT_ENTRY_FAILURE) == 0)
         hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & ~(uint64_t)INTR_VALID);
     if (setjmp(aborted) != 0)
         return (struct outcome){ ABORTED, 0 };
+    fake_cpu->launch = 0; /* as the dispatcher of exits does */
     nested_exit(fake_cpu, reason);
-    if (fake_cpu->in_l2)
-        return look(rip, 0);
-    REQUIRE(fake_loaded_vmcs().raw == fake_cpu->vmcs01.raw);
-    return (struct outcome){ EXITED, (unsigned)fake_cpu->current->field[FIELD_EXIT_REASON] & 0xffff };
+    return look_after_exit(rip);
+}
+
+struct outcome host_vm_nmi(void)
+{
+    uint64_t rip = hw_vmread(VMCS_GUEST_RIP);
+
+    if (setjmp(aborted) != 0)
+        return (struct outcome){ ABORTED, 0 };
+    nested_deliver_nmi(fake_cpu);
+    return look_after_exit(rip);
+}
+
+struct outcome host_entry_refused(uint64_t error)
+{
+    uint64_t rip = *fake_vmcs_field(fake_cpu->vmcs01, VMCS_GUEST_RIP);
+
+    hw_vmwrite(VMCS_VM_INSTRUCTION_ERROR, error);
+    nested_entry_refused(fake_cpu);
+    return look(rip, 4);
 }
 
 /* ---- What must hold of a vmcs02. ---- */
@@ -414,6 +441,8 @@ void host_check_vmcs02(void)
     uint32_t entry = (uint32_t)hw_vmread(VMCS_VM_ENTRY_CONTROLS);
     uint64_t eptp = hw_vmread(VMCS_EPT_POINTER), link = hw_vmread(VMCS_VMCS_LINK_POINTER);
 
+    REQUIRE(!fake_locked());
+    REQUIRE((fake_cpu->launch != 0) != *fake_launched());
     REQUIRE(vmx_control_valid(caps_hw.pin, pin) && vmx_control_valid(caps_hw.proc, proc));
     REQUIRE(vmx_control_valid(caps_hw.secondary, secondary));
     REQUIRE(vmx_control_valid(caps_hw.exit, exits) && vmx_control_valid(caps_hw.entry, entry));

@@ -46,6 +46,10 @@ void host_vmxon(void);
 /* An exit of the VM that runs: `reason` with what else the test wrote into the loaded vmcs02. */
 struct outcome host_vm_exits(uint32_t reason, uint64_t qualification);
 
+/* An NMI for the host while its VM runs; the entry that the processor refuses with an error number. */
+struct outcome host_vm_nmi(void);
+struct outcome host_entry_refused(uint64_t error);
+
 /* What must hold of a vmcs02 when it is entered; aborts if it does not. */
 void host_check_vmcs02(void);
 

@@ -10,6 +10,7 @@ enum { VMCS_MAX = 256, VMCS_FIELDS = 0x8000, MSR_MAX = 256, CR_MAX = 5, FORBIDDE
 
 struct fake_vmcs {
     uint64_t pa;
+    bool launched;
     uint64_t fields[VMCS_FIELDS];
 };
 
@@ -167,7 +168,11 @@ bool hw_vmptrld(hpa_t pa)
 
 bool hw_vmclear(hpa_t pa)
 {
+    struct fake_vmcs *v = *slot_of(pa);
+
     fake_counts.vmclear++;
+    if (v != NULL)
+        v->launched = false;
     if (loaded != NULL && loaded->pa == pa.raw)
         loaded = NULL;
     return true;
@@ -184,6 +189,13 @@ void fake_switch_cpu(unsigned index, struct cpu *cpu)
 hpa_t fake_loaded_vmcs(void)
 {
     return hpa(loaded != NULL ? loaded->pa : 0);
+}
+
+bool *fake_launched(void)
+{
+    if (loaded == NULL)
+        DIE("no current VMCS");
+    return &loaded->launched;
 }
 
 uint64_t *fake_vmcs_field(hpa_t pa, uint32_t encoding)

@@ -60,6 +60,11 @@ __attribute__((weak)) void nested_frame_written(hpa_t address)
     fake_frame_written = address.raw & ~UINT64_C(0xfff);
 }
 
+bool fake_locked(void)
+{
+    return locked;
+}
+
 void layer_lock(void)
 {
     if (locked)

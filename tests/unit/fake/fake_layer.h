@@ -21,6 +21,8 @@ size_t fake_pool_used(void);
 
 extern unsigned fake_flushes;
 
+bool fake_locked(void);
+
 /* The frame that nested VMX was last told of: a watched one that was written. 0 if none. */
 extern uint64_t fake_frame_written;
 

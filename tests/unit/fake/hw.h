@@ -119,6 +119,9 @@ void fake_switch_cpu(unsigned index, struct cpu *cpu);
 hpa_t fake_loaded_vmcs(void);
 uint64_t *fake_vmcs_field(hpa_t vmcs, uint32_t encoding);
 
+/* The launch state of the current VMCS, as the processor keeps it: set by an entry that succeeds, reset by VMCLEAR. */
+bool *fake_launched(void);
+
 extern struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
 extern struct cpu *fake_cpu;
 extern uint64_t fake_tsc;
