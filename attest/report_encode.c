@@ -6,7 +6,15 @@
 #include <stdbool.h>
 #include "attest/report_encode.h"
 
-enum cbor_major { CBOR_UINT = 0, CBOR_NEGATIVE = 1, CBOR_BYTES = 2, CBOR_TEXT = 3, CBOR_ARRAY = 4, CBOR_MAP = 5, CBOR_TAG = 6 };
+enum cbor_major {
+    CBOR_UINT = 0,
+    CBOR_NEGATIVE = 1,
+    CBOR_BYTES = 2,
+    CBOR_TEXT = 3,
+    CBOR_ARRAY = 4,
+    CBOR_MAP = 5,
+    CBOR_TAG = 6
+};
 enum { COSE_SIGN1_TAG = 18 };
 
 /* The protected header {1: -7}: algorithm ES256. */

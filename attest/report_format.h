@@ -24,7 +24,7 @@ enum {
 #define CLAIM_NONCE          10
 #define CLAIM_DEBUG_STATUS   263
 #define CLAIM_PROFILE        265
-#define CLAIM_BOOT_SEED      268     /* digest of this boot's key event */
+#define CLAIM_BOOT_SEED      268 /* digest of this boot's key event */
 #define CLAIM_LAUNCH_DIGEST  (-70001)
 #define CLAIM_VM_POLICY      (-70002)
 #define CLAIM_VM_STATE       (-70003)

@@ -73,3 +73,6 @@ $(ATTEST)/unit/cvverify: $(ATTEST_UNIT)
 	clang $(ATTEST_SANITIZE) -o $@ $^ $(CVVERIFY_LIBS)
 
 -include $(shell find $(ATTEST)/unit -name '*.d' 2>/dev/null)
+
+$(ATTEST)/machine: $(addprefix $(ATTEST)/obj/tests/attest/,machine.o scene.o) $(ATTEST_COMMON)
+	$(CC) -o $@ $^ $(CVVERIFY_LIBS)

@@ -13,18 +13,18 @@ enum boot_step {
     STEP_INFORMATIVE, /* not extended, says nothing */
     STEP_SEPARATOR,
     STEP_BOOT_ATTEMPT,
-    STEP_RETURNED,     /* an application gave the machine back to the boot manager */
-    STEP_LOADER,       /* ours, as the policy names it */
-    STEP_FOREIGN,      /* another application before ours */
-    STEP_NEXT_STAGE,   /* as the policy names it, or it names none */
-    STEP_OTHER_NEXT,   /* not the policy's */
-    STEP_AFTER,        /* PCR 4 after the next stage: the host's business */
-    STEP_KNOWN,        /* named by the policy, at its place */
+    STEP_RETURNED,   /* an application gave the machine back to the boot manager */
+    STEP_LOADER,     /* ours, as the policy names it */
+    STEP_FOREIGN,    /* another application before ours */
+    STEP_NEXT_STAGE, /* as the policy names it, or it names none */
+    STEP_OTHER_NEXT, /* not the policy's */
+    STEP_AFTER,      /* PCR 4 after the next stage: the host's business */
+    STEP_KNOWN,      /* named by the policy, at its place */
     STEP_OUT_OF_ORDER,
     STEP_UNKNOWN,
-    STEP_OPEN,         /* a PCR whose events the policy doesn't judge */
-    STEP_OURS,         /* PCR 13: judged elsewhere */
-    STEP_UNJUDGED,     /* PCR 8 and up: written by the host */
+    STEP_OPEN,     /* a PCR whose events the policy doesn't judge */
+    STEP_OURS,     /* PCR 13: judged elsewhere */
+    STEP_UNJUDGED, /* PCR 8 and up: written by the host */
 };
 
 struct boot_path {

@@ -63,8 +63,8 @@ static void add_be(struct builder *b, uint32_t value, unsigned size)
 
 static bool hmac_sha256(struct bytes key, struct bytes data, uint8_t out[DIGEST_SIZE])
 {
-    return mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key.data, key.size, data.data, data.size, out) ==
-           0;
+    return mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key.data, key.size, data.data, data.size,
+                           out) == 0;
 }
 
 /* KDFa for up to 256 bits: one round of SP 800-108 with HMAC-SHA256. `label` goes in with its terminator. */
@@ -164,7 +164,8 @@ static size_t make_seed(const struct tpm_public *ek, random_source source, uint8
 }
 
 /* Encrypts TPM2B_DIGEST(secret) with AES-128-CFB, key from the seed and the AK's name. Returns its length. */
-static size_t encrypt_identity(const uint8_t seed[SEED_SIZE], const struct tpm_name *ak, struct bytes secret, uint8_t *out)
+static size_t encrypt_identity(const uint8_t seed[SEED_SIZE], const struct tpm_name *ak, struct bytes secret,
+                               uint8_t *out)
 {
     uint8_t key[DIGEST_SIZE], iv[16] = { 0 }, plain[IDENTITY_MAX] = { 0, (uint8_t)secret.size };
     size_t size = 2 + secret.size, offset = 0;
@@ -204,8 +205,8 @@ static bool usable_ek(const struct tpm_public *ek)
            ek->symmetric_bits == 128 && ek->symmetric_mode == TPM_ALG_CFB;
 }
 
-size_t credential_make(const struct tpm_public *ek, const struct tpm_name *ak, struct bytes secret, random_source source,
-                       uint8_t out[CREDENTIAL_MAX])
+size_t credential_make(const struct tpm_public *ek, const struct tpm_name *ak, struct bytes secret,
+                       random_source source, uint8_t out[CREDENTIAL_MAX])
 {
     uint8_t seed[SEED_SIZE], encrypted_seed[512], identity[IDENTITY_MAX], hmac[DIGEST_SIZE];
     struct builder b = { .size = 0 };

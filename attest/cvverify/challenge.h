@@ -44,7 +44,7 @@ typedef int (*random_source)(void *context, unsigned char *out, size_t size);
  * TPM2_MakeCredential in software, in the file format of tpm2_makecredential. Returns the length in `out`, or 0 if the
  * EK isn't a storage key that TPMs can use for it.
  */
-size_t credential_make(const struct tpm_public *ek, const struct tpm_name *ak, struct bytes secret, random_source source,
-                       uint8_t out[CREDENTIAL_MAX]);
+size_t credential_make(const struct tpm_public *ek, const struct tpm_name *ak, struct bytes secret,
+                       random_source source, uint8_t out[CREDENTIAL_MAX]);
 
 #endif

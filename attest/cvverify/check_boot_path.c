@@ -146,8 +146,8 @@ static void check_data(struct verification *v, const struct log_event *event, si
 
     if (!event_digest_is_of_data(event->type) || event->pcr >= FIRMWARE_PCRS || digest_equal(&digest, &event->digest))
         return;
-    refuse(&v->findings, CHECK_EVENT_DATA, "event %zu, PCR %u: labelled %s, but its data is not what was measured", number,
-           event->pcr, event_type_text(event->type, type));
+    refuse(&v->findings, CHECK_EVENT_DATA, "event %zu, PCR %u: labelled %s, but its data is not what was measured",
+           number, event->pcr, event_type_text(event->type, type));
     remedy(&v->findings, "the label or the data was altered; send the log as the firmware wrote it");
 }
 
@@ -169,7 +169,8 @@ static void judge_event(struct verification *v, struct boot_path *path, const st
     snprintf(key, sizeof(key), "event = %u", event->pcr);
     switch (boot_path_step(path, event)) {
     case STEP_RETURNED:
-        refuse(&v->findings, CHECK_BOOT_OPTION, "event %zu, PCR 4: an application returned and another boot option was tried", number);
+        refuse(&v->findings, CHECK_BOOT_OPTION,
+               "event %zu, PCR 4: an application returned and another boot option was tried", number);
         remedy(&v->findings, "make CloudVisor the first boot option and start again");
         break;
     case STEP_FOREIGN:
@@ -179,9 +180,7 @@ static void judge_event(struct verification *v, struct boot_path *path, const st
     case STEP_OTHER_NEXT:
         refuse_event(v, CHECK_NEXT_STAGE, event, number, "the next stage is not the policy's", "next_stage =");
         break;
-    case STEP_OUT_OF_ORDER:
-        refuse_event(v, CHECK_EVENT_ORDER, event, number, "expected at another place", key);
-        break;
+    case STEP_OUT_OF_ORDER: refuse_event(v, CHECK_EVENT_ORDER, event, number, "expected at another place", key); break;
     case STEP_UNKNOWN:
         if (event->pcr == PCR_DRIVERS)
             refuse_event(v, CHECK_DRIVER, event, number, "a driver that the policy doesn't know", key);
@@ -216,12 +215,12 @@ static void check_counts(struct verification *v, const struct boot_path *path)
         remedy(&v->findings, "firmware closes each of PCR 0 to 7 once before it starts an application");
     }
     if (path->applications == 0)
-        refuse(&v->findings, CHECK_FIRST_APPLICATION, "PCR 4: the log has no EFI application: the loader was not measured");
+        refuse(&v->findings, CHECK_FIRST_APPLICATION,
+               "PCR 4: the log has no EFI application: the loader was not measured");
     if (path->applications == 1 && v->policy.next_stage.count)
         refuse(&v->findings, CHECK_NEXT_STAGE, "PCR 4: the log has no next stage");
     if (path->attempts != 1) {
-        refuse(&v->findings, CHECK_BOOT_OPTION, "PCR 4: %u boot attempts instead of one",
-               path->attempts);
+        refuse(&v->findings, CHECK_BOOT_OPTION, "PCR 4: %u boot attempts instead of one", path->attempts);
         remedy(&v->findings, "make CloudVisor the first boot option and start again");
     }
 }

@@ -107,9 +107,10 @@ static bool refuse_failed_start(struct verification *v, struct cursor *c, size_t
 
 static bool refuse_position(struct verification *v, size_t position, size_t number)
 {
-    refuse(&v->findings, CHECK_OURS_POSITION, "event %zu, PCR %d: not CloudVisor's %s, which must be at position %zu", number,
-           CV_EVENT_PCR, position_names[position], position);
-    return remedy(&v->findings, "nothing may be measured into PCR %d before or between CloudVisor's events", CV_EVENT_PCR);
+    refuse(&v->findings, CHECK_OURS_POSITION, "event %zu, PCR %d: not CloudVisor's %s, which must be at position %zu",
+           number, CV_EVENT_PCR, position_names[position], position);
+    return remedy(&v->findings, "nothing may be measured into PCR %d before or between CloudVisor's events",
+                  CV_EVENT_PCR);
 }
 
 /* The data of an event whose digest was compared already. */
@@ -161,8 +162,8 @@ static bool check_event(struct verification *v, const struct ours *ours, size_t 
     return remedy(&v->findings, "nothing may be measured into PCR %d before CloudVisor's separator", CV_EVENT_PCR);
 }
 
-static void check_digest(struct verification *v, struct policy_list *list, const struct digest *digest, enum check check,
-                         const char *key)
+static void check_digest(struct verification *v, struct policy_list *list, const struct digest *digest,
+                         enum check check, const char *key)
 {
     char hex[DIGEST_HEX];
 

@@ -50,8 +50,9 @@ static bool check_signature(struct verification *v)
     if (!tpm_signature_parse(v->evidence.signature, &signature))
         return refuse(f, CHECK_SIGNATURE_FORMAT, "the quote's signature is not a TPMT_SIGNATURE");
     if (signature.scheme != v->ak.scheme || signature.hash != TPM_SHA256) {
-        refuse(f, CHECK_SIGNATURE_ALGORITHM, "the quote is signed with scheme %#06x and hash %#06x, the AK's are %#06x, SHA-256",
-               signature.scheme, signature.hash, v->ak.scheme);
+        refuse(f, CHECK_SIGNATURE_ALGORITHM,
+               "the quote is signed with scheme %#06x and hash %#06x, the AK's are %#06x, SHA-256", signature.scheme,
+               signature.hash, v->ak.scheme);
         return remedy(f, "quote with the AK's own scheme");
     }
     if (!tpm_signature_verify(&v->ak, &signature, v->evidence.quote)) {

@@ -5,8 +5,8 @@
 
 enum { PCR_VALUE_SIZE = 1 + DIGEST_SIZE };
 
-#define PCRS_NEEDED  (UINT32_C(0xff) | UINT32_C(1) << CV_EVENT_PCR)
-#define PCRS_STATIC  UINT32_C(0xffff) /* 16 and 23 can be reset, 17 to 22 belong to late launch */
+#define PCRS_NEEDED (UINT32_C(0xff) | UINT32_C(1) << CV_EVENT_PCR)
+#define PCRS_STATIC UINT32_C(0xffff) /* 16 and 23 can be reset, 17 to 22 belong to late launch */
 
 static bool has(uint32_t mask, unsigned pcr)
 {
@@ -80,7 +80,8 @@ static void name_differences(struct verification *v, const struct digest value[P
         refuse(&v->findings, CHECK_REPLAY, "PCR %u: the log leads to %s, the TPM has %s%s", pcr,
                digest_text(&v->replay.value[pcr], logged), digest_text(&value[pcr], quoted),
                digest_is_zero(&value[pcr]) ? ": nobody extended it" : "");
-        remedy(&v->findings, "events were altered, added, removed or reordered, or extended past the log; send the whole log");
+        remedy(&v->findings,
+               "events were altered, added, removed or reordered, or extended past the log; send the whole log");
     }
 }
 

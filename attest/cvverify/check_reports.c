@@ -23,7 +23,8 @@ void check_boot_keys(struct verification *v)
     bool well;
 
     if (keys.size != 2 * CV_POINT_SIZE) {
-        refuse(&v->findings, CHECK_BOOT_KEYS, "the boot's keys have %zu bytes instead of %d", keys.size, 2 * CV_POINT_SIZE);
+        refuse(&v->findings, CHECK_BOOT_KEYS, "the boot's keys have %zu bytes instead of %d", keys.size,
+               2 * CV_POINT_SIZE);
         return;
     }
     well = check_point(v, keys.data, &v->facts.attestation_digest, "attestation");
@@ -35,8 +36,8 @@ void check_boot_keys(struct verification *v)
 static void check_report_boot(struct verification *v, const struct report *report, size_t number)
 {
     const struct report_claims *claims = &report->claims;
-    uint32_t debug_status = v->facts.platform_flags & CV_PLATFORM_DEBUG ? REPORT_DEBUG_ENABLED :
-                                                                         REPORT_DEBUG_DISABLED_SINCE_BOOT;
+    uint32_t debug_status = v->facts.platform_flags & CV_PLATFORM_DEBUG ? REPORT_DEBUG_ENABLED
+                                                                        : REPORT_DEBUG_DISABLED_SINCE_BOOT;
 
     if (!bytes_equal_secret((struct bytes){ claims->nonce, REPORT_NONCE_SIZE },
                             (struct bytes){ v->challenge.nonce, CHALLENGE_NONCE_SIZE })) {
@@ -49,7 +50,8 @@ static void check_report_boot(struct verification *v, const struct report *repor
     }
     if (claims->platform_flags != v->facts.platform_flags || claims->layer_version != v->facts.layer_version ||
         report->debug_status != debug_status)
-        refuse(&v->findings, CHECK_REPORT_PLATFORM, "report %zu: its platform or version is not the key event's", number);
+        refuse(&v->findings, CHECK_REPORT_PLATFORM, "report %zu: its platform or version is not the key event's",
+               number);
 }
 
 static void check_report_vm(struct verification *v, const struct report *report, size_t number)
@@ -65,7 +67,8 @@ static void check_report_vm(struct verification *v, const struct report *report,
         remedy(&v->findings, "if it is yours: launch = %s", hex);
     }
     if (claims->vm_state != REPORT_VM_RUNNING)
-        refuse(&v->findings, CHECK_REPORT_STATE, "report %zu: the VM is in state %u, not running", number, claims->vm_state);
+        refuse(&v->findings, CHECK_REPORT_STATE, "report %zu: the VM is in state %u, not running", number,
+               claims->vm_state);
     if (claims->vm_policy & ~v->policy.vm_policy) {
         refuse(&v->findings, CHECK_REPORT_POLICY, "report %zu: the VM's own policy %#x allows more than %#x", number,
                claims->vm_policy, v->policy.vm_policy);
@@ -80,7 +83,8 @@ static bool check_report(struct verification *v, size_t index)
     if (!report_parse(v->evidence.reports[index], index + 1, report, &v->findings))
         return false;
     if (!report_verify(report, v->evidence.boot_keys.data)) {
-        refuse(&v->findings, CHECK_REPORT_SIGNATURE, "report %zu: not signed by this boot's attestation key", index + 1);
+        refuse(&v->findings, CHECK_REPORT_SIGNATURE, "report %zu: not signed by this boot's attestation key",
+               index + 1);
         return remedy(&v->findings, "fetch the report again: it is from another boot, or was altered");
     }
     check_report_boot(v, report, index + 1);

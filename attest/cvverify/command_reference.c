@@ -18,9 +18,10 @@ enum { CONFIG_MAX = 64 << 10, LAYER_MAX = 64 << 20 };
 
 #define OPEN_DEFAULT "1 3 5 6"
 
-static const char *const reference_options[] = { "loader", "next", "config", "layer", "layer-version", "log", "launch",
-                                                 "ek-name", "ak-name", "any-machine", "iommu-optional", "open",
-                                                 "unquoted", "name", "out", NULL };
+static const char *const reference_options[] = {
+    "loader",  "next",        "config",         "layer", "layer-version", "log",  "launch", "ek-name",
+    "ak-name", "any-machine", "iommu-optional", "open",  "unquoted",      "name", "out",    NULL
+};
 
 /* The policy as it grows; `json` serves as a buffer. */
 struct draft {
@@ -71,7 +72,8 @@ static struct bytes find_layer(struct bytes loader)
         struct bytes rest = { loader.data + at, loader.size - at };
         uint64_t size = header_field(rest, offsetof(struct layer_image_header, file_size));
 
-        if (header_field(rest, 0) == LAYER_IMAGE_MAGIC && size >= sizeof(struct layer_image_header) && size <= rest.size)
+        if (header_field(rest, 0) == LAYER_IMAGE_MAGIC && size >= sizeof(struct layer_image_header) &&
+            size <= rest.size)
             return (struct bytes){ rest.data, (size_t)size };
     }
     return (struct bytes){ NULL, 0 };
@@ -98,7 +100,8 @@ static int add_loader(struct draft *draft, const struct options *options)
         if (layer.data)
             add_file_digest(draft, "layer", layer, "found in the loader");
         else
-            refuse(&draft->findings, CHECK_INPUT_FORMAT, "%s: no layer image in it; give it with --layer", options->loader);
+            refuse(&draft->findings, CHECK_INPUT_FORMAT, "%s: no layer image in it; give it with --layer",
+                   options->loader);
     }
     file_release(&loader);
     return code ? code : findings_exit_code(&draft->findings);
@@ -176,7 +179,9 @@ static int write_draft(struct draft *draft, const struct options *options)
         return findings_exit_code(&draft->findings);
     if (options->out)
         return file_write(options->out, FILE_PUBLIC,
-                          (struct bytes){ (const uint8_t *)draft->text.text, draft->text.size }) ? EXIT_OK : EXIT_TROUBLE;
+                          (struct bytes){ (const uint8_t *)draft->text.text, draft->text.size })
+                   ? EXIT_OK
+                   : EXIT_TROUBLE;
     return fwrite(draft->text.text, 1, draft->text.size, stdout) == draft->text.size ? EXIT_OK : EXIT_TROUBLE;
 }
 

@@ -12,9 +12,11 @@
 
 enum { ROOT_FILE_MAX = 1 << 20 };
 
-static const char *const verify_options[] = { "evidence", "policy", "state", "nonce", "ek-root", "ear", "ear-key", NULL };
-static const char *const release_options[] = { "evidence", "policy", "state", "nonce", "ek-root", "launch", "secret",
-                                               "out", "keep-key", NULL };
+static const char *const verify_options[] = {
+    "evidence", "policy", "state", "nonce", "ek-root", "ear", "ear-key", NULL
+};
+static const char *const release_options[] = { "evidence", "policy", "state", "nonce",    "ek-root",
+                                               "launch",   "secret", "out",   "keep-key", NULL };
 
 static int load_policy(const char *path, struct verification *v)
 {
@@ -259,7 +261,8 @@ int command_verify(int argc, char **argv)
 
     if (!v)
         return EXIT_TROUBLE;
-    if (!options_parse(argc, argv, verify_options, &options) || !options_no_words(&options) || !ear_usage_ok(&options)) {
+    if (!options_parse(argc, argv, verify_options, &options) || !options_no_words(&options) ||
+        !ear_usage_ok(&options)) {
         free(v);
         return EXIT_USAGE;
     }

@@ -41,8 +41,8 @@ static bool parse_banks(struct cursor *c, struct event_log *log, struct findings
         bank.hash = cursor_le16(c);
         bank.digest_size = cursor_le16(c);
         if (c->failed || !bank_size_ok(&bank) || bank_listed(log, bank.hash))
-            return refuse(f, CHECK_LOG_FORMAT, "event 0: digest algorithm %#06x is doubled, cut off or has a wrong size",
-                          bank.hash);
+            return refuse(f, CHECK_LOG_FORMAT,
+                          "event 0: digest algorithm %#06x is doubled, cut off or has a wrong size", bank.hash);
         log->banks[log->bank_count++] = bank;
     }
     return true;
@@ -103,8 +103,8 @@ static bool parse_digests(struct cursor *c, struct event_log *log, struct log_ev
     if (c->failed)
         return refuse(f, CHECK_LOG_FORMAT, "event %zu: the log is cut off", log->count + 1);
     if (count != log->bank_count)
-        return refuse(f, CHECK_LOG_FORMAT, "event %zu: %u digests, while the log's head lists %zu", log->count + 1, count,
-                      log->bank_count);
+        return refuse(f, CHECK_LOG_FORMAT, "event %zu: %u digests, while the log's head lists %zu", log->count + 1,
+                      count, log->bank_count);
     for (uint32_t i = 0; i < count; i++) {
         uint16_t hash = cursor_le16(c);
         const struct log_bank *bank = bank_of(log, hash);

@@ -26,7 +26,8 @@ static const struct section_rule rules[SECTION_END] = {
     [SECTION_REPORT] = { "VM report", ONE(reports), 4096, EVIDENCE_REPORTS_MAX, false },
 };
 
-static bool add_section(struct evidence *evidence, uint32_t type, unsigned earlier, struct bytes data, struct findings *f)
+static bool add_section(struct evidence *evidence, uint32_t type, unsigned earlier, struct bytes data,
+                        struct findings *f)
 {
     const struct section_rule *rule = &rules[type];
     struct bytes *slot = (struct bytes *)(void *)((char *)evidence + rule->offset);

@@ -12,7 +12,10 @@ struct option_row {
     size_t offset;
 };
 
-#define ROW(name, kind, field) { name, kind, offsetof(struct options, field) }
+#define ROW(name, kind, field)                                                                                         \
+    {                                                                                                                  \
+        name, kind, offsetof(struct options, field)                                                                    \
+    }
 
 static const struct option_row rows[] = {
     ROW("evidence", OPTION_TEXT, evidence),

@@ -10,7 +10,7 @@ enum cvverify_exit {
     EXIT_OK = 0,
     EXIT_TROUBLE = 1, /* no memory, output not written, not every check reached */
     EXIT_USAGE = 2,
-    EXIT_INPUT = 3,   /* a file can't be read */
+    EXIT_INPUT = 3, /* a file can't be read */
     EXIT_DIFFERENT = 40,
 };
 

@@ -28,7 +28,7 @@ struct section {
 
 struct pe {
     struct bytes image;
-    size_t checksum; /* offsets */
+    size_t checksum;          /* offsets */
     size_t certificate_entry; /* 0: none */
     size_t headers_size;
     size_t certificates_size;

@@ -11,7 +11,7 @@
 enum { COSE_SIGN1_TAG = 18, COSE_HEADER_ALGORITHM = 1, COSE_ES256 = -7 };
 
 /* Sig_structure up to the payload: ["Signature1", {1: -7}, h'', ... */
-static const uint8_t signed_head[] = { 0x84, 0x6a, 'S', 'i', 'g', 'n',  'a',  't',  'u',
+static const uint8_t signed_head[] = { 0x84, 0x6a, 'S', 'i',  'g',  'n',  'a',  't', 'u',
                                        'r',  'e',  '1', 0x43, 0xa1, 0x01, 0x26, 0x40 };
 
 static void read_fixed(struct cbor_reader *r, uint8_t *out, size_t size)
@@ -80,7 +80,8 @@ static bool parse_claims(struct bytes payload, size_t number, struct report *rep
 
     while (cbor_map_key(&r, &map, &key)) {
         if (!read_claim(&r, key, report))
-            return refuse(f, CHECK_REPORT_FORMAT, "report %zu: claim %lld is not in the profile", number, (long long)key);
+            return refuse(f, CHECK_REPORT_FORMAT, "report %zu: claim %lld is not in the profile", number,
+                          (long long)key);
         if (r.error != CBOR_OK)
             return refuse(f, CHECK_REPORT_FORMAT, "report %zu: claim %lld: %s", number, (long long)key,
                           cbor_error_text(r.error));
@@ -104,7 +105,8 @@ static bool check_protected(struct bytes header, size_t number, struct findings 
     if (!cbor_finish(&r))
         return cbor_refuse(&r, number, "protected header", f);
     if (key != COSE_HEADER_ALGORITHM || algorithm != COSE_ES256) {
-        refuse(f, CHECK_REPORT_ALGORITHM, "report %zu: COSE algorithm %lld, not ES256 (-7)", number, (long long)algorithm);
+        refuse(f, CHECK_REPORT_ALGORITHM, "report %zu: COSE algorithm %lld, not ES256 (-7)", number,
+               (long long)algorithm);
         return remedy(f, "the layer signs with ES256 only");
     }
     return true;
@@ -164,7 +166,8 @@ static bool signed_digest(const struct report *report, struct digest *digest)
 static bool load_point(mbedtls_ecp_group *group, mbedtls_ecp_point *q, const uint8_t point[CV_POINT_SIZE])
 {
     return point[0] == 4 && mbedtls_ecp_group_load(group, MBEDTLS_ECP_DP_SECP256R1) == 0 &&
-           mbedtls_ecp_point_read_binary(group, q, point, CV_POINT_SIZE) == 0 && mbedtls_ecp_check_pubkey(group, q) == 0;
+           mbedtls_ecp_point_read_binary(group, q, point, CV_POINT_SIZE) == 0 &&
+           mbedtls_ecp_check_pubkey(group, q) == 0;
 }
 
 static bool verify_digest(mbedtls_ecp_group *group, const mbedtls_ecp_point *q, const struct digest *digest,

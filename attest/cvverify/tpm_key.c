@@ -29,16 +29,12 @@ static bool parse_scheme(struct cursor *c, struct tpm_public *key)
     key->scheme = cursor_be16(c);
     switch (key->scheme) {
     case TPM_ALG_NULL:
-    case TPM_ALG_RSAES:
-        return true;
+    case TPM_ALG_RSAES: return true;
     case TPM_ALG_RSASSA:
     case TPM_ALG_RSAPSS:
     case TPM_ALG_OAEP:
-    case TPM_ALG_ECDSA:
-        key->scheme_hash = cursor_be16(c);
-        return true;
-    default:
-        return false;
+    case TPM_ALG_ECDSA: key->scheme_hash = cursor_be16(c); return true;
+    default: return false;
     }
 }
 

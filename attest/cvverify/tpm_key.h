@@ -48,7 +48,7 @@ struct tpm_public {
     uint16_t scheme_hash;
     uint16_t bits; /* RSA */
     uint32_t exponent;
-    uint16_t curve; /* ECC */
+    uint16_t curve;      /* ECC */
     struct bytes unique; /* RSA modulus or X */
     struct bytes unique_y;
     struct tpm_name name;
@@ -57,7 +57,7 @@ struct tpm_public {
 struct tpm_signature {
     uint16_t scheme;
     uint16_t hash;
-    struct bytes first; /* RSA signature, or r */
+    struct bytes first;  /* RSA signature, or r */
     struct bytes second; /* s */
 };
 

@@ -26,12 +26,30 @@ enum { LOG_HEAD_DATA = 32, LOG_BANK_COUNT = 56, CBOR_AFTER_NONCE = 36, CBOR_DEBU
 
 /* ---- Container. ---- */
 
-static void ev_empty(struct buffer *b) { b->size = 0; }
-static void ev_magic(struct buffer *b) { b->data[0] = 'X'; }
-static void ev_version(struct buffer *b) { b->data[11] = 2; }
-static void ev_cut(struct buffer *b) { b->size -= 10; }
-static void ev_trailing(struct buffer *b) { put_bytes(b, "x", 1); }
-static void ev_huge(struct buffer *b) { memset(b->data + 20, 0xff, 4); }
+static void ev_empty(struct buffer *b)
+{
+    b->size = 0;
+}
+static void ev_magic(struct buffer *b)
+{
+    b->data[0] = 'X';
+}
+static void ev_version(struct buffer *b)
+{
+    b->data[11] = 2;
+}
+static void ev_cut(struct buffer *b)
+{
+    b->size -= 10;
+}
+static void ev_trailing(struct buffer *b)
+{
+    put_bytes(b, "x", 1);
+}
+static void ev_huge(struct buffer *b)
+{
+    memset(b->data + 20, 0xff, 4);
+}
 static void ev_large_section(struct buffer *b)
 {
     static uint8_t filler[2100];
@@ -42,8 +60,14 @@ static void ev_large_section(struct buffer *b)
     buffer_insert(b, 24, filler, sizeof(filler));
     buffer_insert(b, 24, filler, sizeof(filler));
 }
-static void ev_unknown(struct buffer *b) { b->data[19] = 99; }
-static void ev_count(struct buffer *b) { b->data[12] = 0x7f; }
+static void ev_unknown(struct buffer *b)
+{
+    b->data[19] = 99;
+}
+static void ev_count(struct buffer *b)
+{
+    b->data[12] = 0x7f;
+}
 static void ev_twice(struct buffer *b)
 {
     size_t size = 8u + (size_t)(b->data[22] << 8 | b->data[23]);
@@ -86,8 +110,14 @@ EDIT(container_no_log, s->skip_section = SECTION_LOG)
 
 /* ---- Quote, signature, AK. ---- */
 
-static void q_trailing(struct buffer *b) { put_bytes(b, "x", 1); }
-static void q_cut(struct buffer *b) { b->size -= 3; }
+static void q_trailing(struct buffer *b)
+{
+    put_bytes(b, "x", 1);
+}
+static void q_cut(struct buffer *b)
+{
+    b->size -= 3;
+}
 static void q_digest_size(struct buffer *b)
 {
     b->data[b->size - 33] = 20;
@@ -98,16 +128,31 @@ static void q_select_size(struct buffer *b)
     b->data[b->size - 38] = 5;
     buffer_insert(b, b->size - 34, "\0", 2);
 }
-static void sig_cut(struct buffer *b) { b->size -= 1; }
-static void sig_trailing(struct buffer *b) { put_bytes(b, "x", 1); }
-static void sig_bit(struct buffer *b) { b->data[10] ^= 1; }
+static void sig_cut(struct buffer *b)
+{
+    b->size -= 1;
+}
+static void sig_trailing(struct buffer *b)
+{
+    put_bytes(b, "x", 1);
+}
+static void sig_bit(struct buffer *b)
+{
+    b->data[10] ^= 1;
+}
 static void sig_zero(struct buffer *b)
 {
     memset(b->data + 6, 0, 32);
     memset(b->data + 40, 0, 32);
 }
-static void ak_cut(struct buffer *b) { b->size -= 1; }
-static void ak_off_curve(struct buffer *b) { b->data[b->size - 1] ^= 1; }
+static void ak_cut(struct buffer *b)
+{
+    b->size -= 1;
+}
+static void ak_off_curve(struct buffer *b)
+{
+    b->data[b->size - 1] ^= 1;
+}
 static void ak_no_scheme(struct buffer *b)
 {
     b->data[12] = 0;
@@ -162,9 +207,18 @@ EDIT(good_rsapss, rsa_ak(s, TPM_ALG_RSAPSS))
 
 /* ---- Binding and EK. ---- */
 
-static void cert_cut(struct buffer *b) { b->size -= 5; }
-static void cert_bit(struct buffer *b) { b->data[b->size - 4] ^= 1; }
-static void ek_cut(struct buffer *b) { b->size -= 5; }
+static void cert_cut(struct buffer *b)
+{
+    b->size -= 5;
+}
+static void cert_bit(struct buffer *b)
+{
+    b->data[b->size - 4] ^= 1;
+}
+static void ek_cut(struct buffer *b)
+{
+    b->size -= 5;
+}
 
 static void good_ecc_ek(struct scene *s)
 {
@@ -207,13 +261,31 @@ EDIT(good_certificate_only, s->send_ek = false)
 
 /* ---- PCRs and replay. ---- */
 
-static void values_cut(struct buffer *b) { b->size -= 1; }
-static void values_bit(struct buffer *b) { b->data[5] ^= 1; }
+static void values_cut(struct buffer *b)
+{
+    b->size -= 1;
+}
+static void values_bit(struct buffer *b)
+{
+    b->data[5] ^= 1;
+}
 
-static void bank_sha1(struct scene *s) { s->bank = TPM_SHA1; }
-static void banks_two(struct scene *s) { s->selections = 2; }
-static void no_pcr(struct scene *s) { s->pcrs &= ~(1u << 2); }
-static void pcr_23(struct scene *s) { s->pcrs |= 1u << 23; }
+static void bank_sha1(struct scene *s)
+{
+    s->bank = TPM_SHA1;
+}
+static void banks_two(struct scene *s)
+{
+    s->selections = 2;
+}
+static void no_pcr(struct scene *s)
+{
+    s->pcrs &= ~(1u << 2);
+}
+static void pcr_23(struct scene *s)
+{
+    s->pcrs |= 1u << 23;
+}
 
 static void quoted_not_logged(struct scene *s)
 {
@@ -237,8 +309,14 @@ static void copied_log(struct scene *s)
     s->tpm.count = 0;
 }
 
-static void event_altered(struct scene *s) { log_find(&s->log, 1, 0)->digest.byte[0] ^= 1; }
-static void event_removed(struct scene *s) { log_remove(&s->log, log_find(&s->log, 1, 0)); }
+static void event_altered(struct scene *s)
+{
+    log_find(&s->log, 1, 0)->digest.byte[0] ^= 1;
+}
+static void event_removed(struct scene *s)
+{
+    log_remove(&s->log, log_find(&s->log, 1, 0));
+}
 static void event_hidden(struct scene *s)
 {
     struct fake_event *rom = log_find(&s->tpm, 2, 0), *rogue;
@@ -271,24 +349,63 @@ EDIT(good_locality, s->locality = 3)
 
 /* ---- Log format. ---- */
 
-static void l_cut(struct buffer *b) { b->size -= 7; }
-static void l_cut_digest(struct buffer *b) { b->size = 69 + 4 + 4 + 4 + 2 + 10; }
-static void l_empty(struct buffer *b) { b->size = 0; }
-static void l_head(struct buffer *b) { b->data[LOG_HEAD_DATA] = 'X'; }
-static void l_spec_size(struct buffer *b) { b->data[68] = 1; }
-static void l_banks_zero(struct buffer *b) { b->data[LOG_BANK_COUNT] = 0; }
-static void l_banks_many(struct buffer *b) { b->data[LOG_BANK_COUNT + 3] = 0x40; }
-static void l_bank_size(struct buffer *b) { b->data[LOG_BANK_COUNT + 6] = 20; }
+static void l_cut(struct buffer *b)
+{
+    b->size -= 7;
+}
+static void l_cut_digest(struct buffer *b)
+{
+    b->size = 69 + 4 + 4 + 4 + 2 + 10;
+}
+static void l_empty(struct buffer *b)
+{
+    b->size = 0;
+}
+static void l_head(struct buffer *b)
+{
+    b->data[LOG_HEAD_DATA] = 'X';
+}
+static void l_spec_size(struct buffer *b)
+{
+    b->data[68] = 1;
+}
+static void l_banks_zero(struct buffer *b)
+{
+    b->data[LOG_BANK_COUNT] = 0;
+}
+static void l_banks_many(struct buffer *b)
+{
+    b->data[LOG_BANK_COUNT + 3] = 0x40;
+}
+static void l_bank_size(struct buffer *b)
+{
+    b->data[LOG_BANK_COUNT + 6] = 20;
+}
 static void l_bank_twice(struct buffer *b)
 {
     b->data[LOG_BANK_COUNT + 8] = TPM_SHA256;
     b->data[LOG_BANK_COUNT + 10] = 32;
 }
-static void l_digest_count(struct buffer *b) { b->data[69 + 8] = 1; }
-static void l_digest_unknown(struct buffer *b) { b->data[69 + 12] = TPM_SHA384; }
-static void l_digest_twice(struct buffer *b) { b->data[69 + 12 + 34] = TPM_SHA256; }
-static void l_huge_event(struct buffer *b) { memset(b->data + 69 + 12 + 34 + 22, 0xff, 4); }
-static void l_pcr(struct buffer *b) { b->data[69] = 24; }
+static void l_digest_count(struct buffer *b)
+{
+    b->data[69 + 8] = 1;
+}
+static void l_digest_unknown(struct buffer *b)
+{
+    b->data[69 + 12] = TPM_SHA384;
+}
+static void l_digest_twice(struct buffer *b)
+{
+    b->data[69 + 12 + 34] = TPM_SHA256;
+}
+static void l_huge_event(struct buffer *b)
+{
+    memset(b->data + 69 + 12 + 34 + 22, 0xff, 4);
+}
+static void l_pcr(struct buffer *b)
+{
+    b->data[69] = 24;
+}
 
 static void sha1_only(struct scene *s)
 {
@@ -346,7 +463,10 @@ static struct fake_event *insert_both(struct scene *s, uint32_t pcr, size_t n)
     return event;
 }
 
-static void both(struct scene *s) { s->log = s->tpm; }
+static void both(struct scene *s)
+{
+    s->log = s->tpm;
+}
 
 static void app_before(struct scene *s)
 {
@@ -570,7 +690,10 @@ static void ours_other_boot(struct scene *s)
 }
 
 /* Edits an event of ours before it is measured, and lets the reports follow. */
-static struct fake_event *ours(struct scene *s, size_t n) { return log_find(&s->tpm, CV_EVENT_PCR, n); }
+static struct fake_event *ours(struct scene *s, size_t n)
+{
+    return log_find(&s->tpm, CV_EVENT_PCR, n);
+}
 
 static void remeasure(struct scene *s, size_t n)
 {
@@ -600,10 +723,22 @@ static void ours_long(struct scene *s)
     poke(s, 1, 44, 92);
 }
 
-static void ours_reserved(struct scene *s) { poke(s, 0, 92, 1); }
-static void ours_version_field(struct scene *s) { poke(s, 0, 40, 2); }
-static void ours_size_field(struct scene *s) { poke(s, 1, 44, 7); }
-static void ours_label(struct scene *s) { poke(s, 2, 0, 'X'); }
+static void ours_reserved(struct scene *s)
+{
+    poke(s, 0, 92, 1);
+}
+static void ours_version_field(struct scene *s)
+{
+    poke(s, 0, 40, 2);
+}
+static void ours_size_field(struct scene *s)
+{
+    poke(s, 1, 44, 7);
+}
+static void ours_label(struct scene *s)
+{
+    poke(s, 2, 0, 'X');
+}
 
 static void ours_no_action(struct scene *s)
 {
@@ -646,8 +781,14 @@ static void good_after(struct scene *s)
     both(s);
 }
 
-static void other_layer(struct scene *s) { poke(s, 0, 50, 0x77); }
-static void other_config(struct scene *s) { poke(s, 1, 50, 0x77); }
+static void other_layer(struct scene *s)
+{
+    poke(s, 0, 50, 0x77);
+}
+static void other_config(struct scene *s)
+{
+    poke(s, 1, 50, 0x77);
+}
 static void old_layer(struct scene *s)
 {
     policy_replace(s, "layer_version", "layer_version = 0.2.0");
@@ -687,14 +828,20 @@ static void k_swap(struct buffer *b)
     buffer_remove(b, 0, CV_POINT_SIZE);
     put_bytes(b, point, CV_POINT_SIZE);
 }
-static void k_cut(struct buffer *b) { b->size--; }
+static void k_cut(struct buffer *b)
+{
+    b->size--;
+}
 static void k_agreement(struct buffer *b)
 {
     key_point(KEY_STRANGER, b->data + CV_POINT_SIZE);
 }
 
 /* The key event itself holds the digest of something that is no point. */
-static void k_off_curve(struct buffer *b) { b->data[2 * CV_POINT_SIZE - 1] ^= 1; }
+static void k_off_curve(struct buffer *b)
+{
+    b->data[2 * CV_POINT_SIZE - 1] ^= 1;
+}
 static void keys_off_curve(struct scene *s)
 {
     uint8_t point[CV_POINT_SIZE];
@@ -712,21 +859,36 @@ EDIT(keys_swapped, s->edit_boot_keys = k_swap)
 EDIT(keys_cut, s->edit_boot_keys = k_cut)
 EDIT(keys_agreement, s->edit_boot_keys = k_agreement)
 
-static void r_trailing(struct buffer *b) { put_bytes(b, "x", 1); }
-static void r_cut(struct buffer *b) { b->size -= 1; }
-static void r_tag(struct buffer *b) { b->data[0] = 0xd1; }
+static void r_trailing(struct buffer *b)
+{
+    put_bytes(b, "x", 1);
+}
+static void r_cut(struct buffer *b)
+{
+    b->size -= 1;
+}
+static void r_tag(struct buffer *b)
+{
+    b->data[0] = 0xd1;
+}
 static void r_indefinite(struct buffer *b)
 {
     b->data[1] = 0x9f;
     put_bytes(b, "\xff", 1);
 }
-static void r_huge(struct buffer *b) { b->data[8] = 0xff; }
+static void r_huge(struct buffer *b)
+{
+    b->data[8] = 0xff;
+}
 static void r_unprotected(struct buffer *b)
 {
     b->data[6] = 0xa1;
     buffer_insert(b, 7, "\x04\x41x", 3);
 }
-static void r_signature(struct buffer *b) { b->data[b->size - 1] ^= 1; }
+static void r_signature(struct buffer *b)
+{
+    b->data[b->size - 1] ^= 1;
+}
 
 static void p_duplicate(struct buffer *b)
 {
@@ -741,7 +903,10 @@ static void p_indefinite(struct buffer *b)
     b->data[0] = 0xbf;
     put_bytes(b, "\xff", 1);
 }
-static void p_trailing(struct buffer *b) { put_bytes(b, "\0", 1); }
+static void p_trailing(struct buffer *b)
+{
+    put_bytes(b, "\0", 1);
+}
 static void p_not_shortest(struct buffer *b)
 {
     b->data[CBOR_DEBUG_STATUS] = 0x18;
@@ -760,7 +925,10 @@ static void p_order(struct buffer *b)
     buffer_remove(b, 1, sizeof(claim));
     buffer_insert(b, 5, claim, sizeof(claim));
 }
-static void p_unknown(struct buffer *b) { b->data[b->size - 67] += 1; }
+static void p_unknown(struct buffer *b)
+{
+    b->data[b->size - 67] += 1;
+}
 static void p_missing(struct buffer *b)
 {
     b->data[0] = 0xaa;
@@ -771,11 +939,26 @@ static void p_float(struct buffer *b)
     b->data[CBOR_DEBUG_STATUS] = 0xf9;
     buffer_insert(b, CBOR_DEBUG_STATUS + 1, "\0", 2);
 }
-static void p_simple(struct buffer *b) { b->data[CBOR_DEBUG_STATUS] = 0xf5; }
-static void p_reserved(struct buffer *b) { b->data[CBOR_DEBUG_STATUS] = 0x1c; }
-static void p_negative(struct buffer *b) { b->data[CBOR_DEBUG_STATUS] = 0x21; }
-static void p_profile(struct buffer *b) { b->data[CBOR_DEBUG_STATUS + 8] ^= 1; }
-static void p_debug(struct buffer *b) { b->data[CBOR_DEBUG_STATUS] = 3; }
+static void p_simple(struct buffer *b)
+{
+    b->data[CBOR_DEBUG_STATUS] = 0xf5;
+}
+static void p_reserved(struct buffer *b)
+{
+    b->data[CBOR_DEBUG_STATUS] = 0x1c;
+}
+static void p_negative(struct buffer *b)
+{
+    b->data[CBOR_DEBUG_STATUS] = 0x21;
+}
+static void p_profile(struct buffer *b)
+{
+    b->data[CBOR_DEBUG_STATUS + 8] ^= 1;
+}
+static void p_debug(struct buffer *b)
+{
+    b->data[CBOR_DEBUG_STATUS] = 3;
+}
 static void p_wide(struct buffer *b)
 {
     b->data[CBOR_DEBUG_STATUS] = 0x1b;
@@ -860,15 +1043,25 @@ EDIT(report_none, s->report_count = 0)
 
 /* ---- Policy and challenge. ---- */
 
-static void st_magic(struct buffer *b) { b->data[0] = 'X'; }
-static void st_cut(struct buffer *b) { b->size--; }
-static void st_version(struct buffer *b) { b->data[11] = 2; }
+static void st_magic(struct buffer *b)
+{
+    b->data[0] = 'X';
+}
+static void st_cut(struct buffer *b)
+{
+    b->size--;
+}
+static void st_version(struct buffer *b)
+{
+    b->data[11] = 2;
+}
 
 EDIT(policy_unknown, policy_add(s, "color = green"))
 EDIT(policy_twice, policy_add(s, "layer_version = 0.1.0"))
 EDIT(policy_digest_short, policy_add(s, "loader = 1234"))
-EDIT(policy_digest_again, policy_replace(s, "loader", "loader = 1111111111111111111111111111111111111111111111111111111111111111\n"
-                                                      "loader = 1111111111111111111111111111111111111111111111111111111111111111"))
+EDIT(policy_digest_again, policy_replace(s, "loader",
+                                         "loader = 1111111111111111111111111111111111111111111111111111111111111111\n"
+                                         "loader = 1111111111111111111111111111111111111111111111111111111111111111"))
 EDIT(policy_pcr4, policy_add(s, "event = 4 1111111111111111111111111111111111111111111111111111111111111111"))
 EDIT(policy_open0, policy_replace(s, "open", "open = 0 1 3 5 6"))
 EDIT(policy_open2, policy_replace(s, "open", "open = 1 2 3 5 6"))
@@ -877,7 +1070,8 @@ EDIT(policy_word, policy_add(s, "debug = maybe"))
 EDIT(policy_no_equals, policy_add(s, "nonsense"))
 EDIT(policy_control, policy_add(s, "name\t= x"))
 EDIT(policy_first, policy_replace(s, "version", NULL))
-EDIT(policy_version, policy_replace(s, "version", NULL); memmove(s->policy + 12, s->policy, strlen(s->policy) + 1); memcpy(s->policy, "version = 2\n", 12))
+EDIT(policy_version, policy_replace(s, "version", NULL); memmove(s->policy + 12, s->policy, strlen(s->policy) + 1);
+     memcpy(s->policy, "version = 2\n", 12))
 EDIT(policy_no_loader, policy_replace(s, "loader", NULL))
 EDIT(policy_no_layer, policy_replace(s, "layer", NULL))
 EDIT(policy_no_config, policy_replace(s, "configuration", NULL))
@@ -887,7 +1081,8 @@ EDIT(policy_no_machine, policy_replace(s, "any_machine", NULL))
 EDIT(state_magic, s->edit_state = st_magic)
 EDIT(state_cut, s->edit_state = st_cut)
 EDIT(state_version, s->edit_state = st_version)
-EDIT(good_optional, policy_add(s, "optional = 2 1111111111111111111111111111111111111111111111111111111111111111 a card"))
+EDIT(good_optional,
+     policy_add(s, "optional = 2 1111111111111111111111111111111111111111111111111111111111111111 a card"))
 
 /* The files that the good machine booted, for `reference`. */
 static void write_boot_files(const struct scene *s, const char *folder)

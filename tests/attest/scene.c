@@ -57,10 +57,12 @@ void keys_make(void)
         if (is_rsa(key)) {
             must(mbedtls_pk_setup(&keys[key], mbedtls_pk_info_from_type(MBEDTLS_PK_RSA)) == 0, "key");
             must(mbedtls_rsa_gen_key(mbedtls_pk_rsa(keys[key]), fake_random, NULL, key == KEY_AK_WEAK ? 1024 : 2048,
-                                     65537) == 0, "RSA key");
+                                     65537) == 0,
+                 "RSA key");
         } else {
             must(mbedtls_pk_setup(&keys[key], mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0, "key");
-            must(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(keys[key]), fake_random, NULL) == 0, "EC key");
+            must(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(keys[key]), fake_random, NULL) == 0,
+                 "EC key");
         }
     }
 }
@@ -75,8 +77,9 @@ void key_point(enum fake_key key, uint8_t point[CV_POINT_SIZE])
     mbedtls_ecp_keypair *pair = mbedtls_pk_ec(keys[key]);
     size_t size;
 
-    must(mbedtls_ecp_point_write_binary(&pair->grp, &pair->Q, MBEDTLS_ECP_PF_UNCOMPRESSED, &size, point, CV_POINT_SIZE) ==
-             0, "point");
+    must(mbedtls_ecp_point_write_binary(&pair->grp, &pair->Q, MBEDTLS_ECP_PF_UNCOMPRESSED, &size, point,
+                                        CV_POINT_SIZE) == 0,
+         "point");
 }
 
 void put_bytes(struct buffer *b, const void *data, size_t size)
@@ -225,7 +228,10 @@ static void measure_firmware(struct scene *s)
     measure_text(s, 4, EV_EFI_ACTION, "Calling EFI Application from Boot Option");
     for (uint32_t pcr = 0; pcr < 7; pcr++)
         scene_measure(s, pcr, EV_SEPARATOR, "\0\0\0", 4);
-    measure_text(s, 5, EV_EFI_GPT_EVENT, "partition table");
+    b.size = 0;
+    put_bytes(&b, "EFI PART\0\0\1\0\x5c\0\0\0", 16);
+    put_bytes(&b, (uint8_t[92 - 16 + 8]){ 0 }, 92 - 16 + 8);
+    scene_measure(s, 5, EV_EFI_GPT_EVENT, b.data, b.size);
 }
 
 static void fill_head(struct cv_event_head *head, const char *label, enum cv_event_kind kind, size_t size)
@@ -299,13 +305,13 @@ void make_loader(struct buffer *pe, struct digest *authenticode, struct digest *
     memcpy(pe->data + 0x40, "PE\0\0\x64\x86\x01", 7);
     pe->data[0x40 + 20] = 0xf0;
     memcpy(pe->data + 0x58, "\x0b\x02", 2);
-    pe->data[0x58 + 61] = 2;    /* SizeOfHeaders 0x200 */
+    pe->data[0x58 + 61] = 2; /* SizeOfHeaders 0x200 */
     memcpy(pe->data + 0x58 + 64, "\x11\x22\x33\x44", 4);
-    pe->data[0x58 + 108] = 16;  /* NumberOfRvaAndSizes */
+    pe->data[0x58 + 108] = 16; /* NumberOfRvaAndSizes */
     memcpy(pe->data + 0x58 + 0xf0, ".text", 5);
     pe->data[0x58 + 0xf0 + 17] = 2; /* SizeOfRawData 0x200 */
     pe->data[0x58 + 0xf0 + 21] = 2; /* PointerToRawData 0x200 */
-    image[32] = 64;             /* file_size */
+    image[32] = 64;                 /* file_size */
     memcpy(pe->data + 0x200, image, sizeof(image));
     *layer = digest_of((struct bytes){ image, sizeof(image) });
     hashed.size = 0;
@@ -482,9 +488,12 @@ void scene_make(struct scene *s)
     s->ek = KEY_EK_RSA;
     s->ek_attributes = 0x300b2;
     s->send_ek = true;
-    s->leaf = (struct fake_certificate){ true, KEY_EK_RSA, KEY_MIDDLE, "20491231235959", MBEDTLS_MD_SHA256, false,
-                                         "\x67\x81\x05\x08\x01" };
-    s->middle = (struct fake_certificate){ true, KEY_MIDDLE, KEY_ROOT, "20491231235959", MBEDTLS_MD_SHA256, true, NULL };
+    s->leaf = (struct fake_certificate){
+        true, KEY_EK_RSA, KEY_MIDDLE, "20491231235959", MBEDTLS_MD_SHA256, false, "\x67\x81\x05\x08\x01"
+    };
+    s->middle = (struct fake_certificate){
+        true, KEY_MIDDLE, KEY_ROOT, "20491231235959", MBEDTLS_MD_SHA256, true, NULL
+    };
     s->root_given = true;
     s->credential = true;
     s->attestation = KEY_ATTESTATION;
@@ -495,6 +504,15 @@ void scene_make(struct scene *s)
     measure_boot(s);
     make_report(s);
     policy_make(s);
+}
+
+void scene_boot(struct scene *s, uint32_t reset_count, uint32_t restart_count)
+{
+    s->reset_count = reset_count;
+    s->restart_count = restart_count;
+    s->tpm.count = 0;
+    measure_boot(s);
+    make_report(s);
 }
 
 /* ---- Files. ---- */
@@ -579,7 +597,8 @@ static void put_rsa_public(struct buffer *b, enum fake_key key)
     uint8_t n[256];
     size_t size = mbedtls_rsa_get_len(mbedtls_pk_rsa(keys[key]));
 
-    must(mbedtls_rsa_export_raw(mbedtls_pk_rsa(keys[key]), n, size, NULL, 0, NULL, 0, NULL, 0, NULL, 0) == 0, "modulus");
+    must(mbedtls_rsa_export_raw(mbedtls_pk_rsa(keys[key]), n, size, NULL, 0, NULL, 0, NULL, 0, NULL, 0) == 0,
+         "modulus");
     put_be(b, size * 8, 2);
     put_be(b, 0, 4);
     put_2b(b, n, size);
@@ -691,10 +710,12 @@ static void put_signature(const struct scene *s, const struct buffer *quote, str
     put_be(b, s->signature_hash, 2);
     if (is_rsa(s->signer)) {
         rsa = mbedtls_pk_rsa(keys[s->signer]);
-        mbedtls_rsa_set_padding(rsa, s->signature_scheme == TPM_ALG_RSAPSS ? MBEDTLS_RSA_PKCS_V21 : MBEDTLS_RSA_PKCS_V15,
+        mbedtls_rsa_set_padding(rsa,
+                                s->signature_scheme == TPM_ALG_RSAPSS ? MBEDTLS_RSA_PKCS_V21 : MBEDTLS_RSA_PKCS_V15,
                                 MBEDTLS_MD_SHA256);
         must(mbedtls_rsa_pkcs1_sign(rsa, fake_random, NULL, MBEDTLS_RSA_PRIVATE, MBEDTLS_MD_SHA256, DIGEST_SIZE,
-                                    digest.byte, raw) == 0, "RSA");
+                                    digest.byte, raw) == 0,
+             "RSA");
         put_2b(b, raw, mbedtls_rsa_get_len(rsa));
     } else {
         sign_ecdsa(s->signer, &digest, raw);
@@ -762,7 +783,7 @@ static void put_payload(struct buffer *b, const struct buffer *payload)
 }
 
 /* The signed part of a report, then the report around it. */
-static void put_report(const struct fake_report *report, struct buffer *b)
+void put_report(const struct fake_report *report, struct buffer *b)
 {
     static struct buffer payload, tbs;
     uint8_t encoded[REPORT_MAX], signature[64];
@@ -838,7 +859,8 @@ static void put_proof(const struct scene *s, struct buffer *b)
     if (s->proof == PROOF_NONE || !s->credential)
         return;
     part.size = 0;
-    put_bytes(&part, s->proof == PROOF_RIGHT ? "0123456789abcdef0123456789abcdef" : "0123456789abcdef0123456789abcdeX", 32);
+    put_bytes(&part, s->proof == PROOF_RIGHT ? "0123456789abcdef0123456789abcdef" : "0123456789abcdef0123456789abcdeX",
+              32);
     put_section(s, b, SECTION_PROOF, &part);
 }
 

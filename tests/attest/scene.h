@@ -142,7 +142,10 @@ void buffer_remove(struct buffer *b, size_t at, size_t size);
 /* The good machine. */
 void scene_make(struct scene *s);
 
-/* Adds to both lists; the second form takes the digest of other bytes than the event's data. */
+/* The same boot with other counters of the TPM; the report answers s->nonce. */
+void scene_boot(struct scene *s, uint32_t reset_count, uint32_t restart_count);
+
+/* Adds to what the TPM was given. */
 void scene_measure(struct scene *s, uint32_t pcr, uint32_t type, const void *data, size_t size);
 
 /* The n-th event (from 0) of a PCR in a list. */
@@ -160,6 +163,7 @@ void policy_add(struct scene *s, const char *line);
 
 /* Writes evidence, policy, state and root.pem below `folder`, which exists. */
 void scene_write(struct scene *s, const char *folder);
+void put_report(const struct fake_report *report, struct buffer *b);
 void put_log(const struct scene *s, struct buffer *b);
 void write_file(const char *folder, const char *name, const void *data, size_t size);
 void make_loader(struct buffer *pe, struct digest *authenticode, struct digest *layer);

@@ -61,12 +61,22 @@ static void cbor_refusals(void **state)
         size_t size;
         enum cbor_error error;
     } bad[] = {
-        { "", 0, CBOR_CUT_OFF },         { "\x18", 1, CBOR_CUT_OFF },        { "\x19\x01", 2, CBOR_CUT_OFF },
-        { "\x1b\x01\x02", 3, CBOR_CUT_OFF }, { "\x1c", 1, CBOR_RESERVED },   { "\x1e", 1, CBOR_RESERVED },
-        { "\x1f", 1, CBOR_INDEFINITE },  { "\x18\x17", 2, CBOR_NOT_SHORTEST }, { "\x19\x00\xff", 3, CBOR_NOT_SHORTEST },
-        { "\x1a\x00\x00\xff\xff", 5, CBOR_NOT_SHORTEST }, { "\x1b\0\0\0\0\xff\xff\xff\xff", 9, CBOR_NOT_SHORTEST },
-        { "\xf6", 1, CBOR_SIMPLE },      { "\xff", 1, CBOR_SIMPLE },         { "\x40", 1, CBOR_WRONG_KIND },
-        { "\x1b\x80\0\0\0\0\0\0\0", 9, CBOR_WRONG_KIND }, { "\x00\x00", 2, CBOR_TRAILING },
+        { "", 0, CBOR_CUT_OFF },
+        { "\x18", 1, CBOR_CUT_OFF },
+        { "\x19\x01", 2, CBOR_CUT_OFF },
+        { "\x1b\x01\x02", 3, CBOR_CUT_OFF },
+        { "\x1c", 1, CBOR_RESERVED },
+        { "\x1e", 1, CBOR_RESERVED },
+        { "\x1f", 1, CBOR_INDEFINITE },
+        { "\x18\x17", 2, CBOR_NOT_SHORTEST },
+        { "\x19\x00\xff", 3, CBOR_NOT_SHORTEST },
+        { "\x1a\x00\x00\xff\xff", 5, CBOR_NOT_SHORTEST },
+        { "\x1b\0\0\0\0\xff\xff\xff\xff", 9, CBOR_NOT_SHORTEST },
+        { "\xf6", 1, CBOR_SIMPLE },
+        { "\xff", 1, CBOR_SIMPLE },
+        { "\x40", 1, CBOR_WRONG_KIND },
+        { "\x1b\x80\0\0\0\0\0\0\0", 9, CBOR_WRONG_KIND },
+        { "\x00\x00", 2, CBOR_TRAILING },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -96,7 +106,9 @@ static void fill_claims(struct report_claims *claims)
 /* The bytes of docs/attestation.md, written by hand from RFC 8949. */
 static void report_bytes(void **state)
 {
-    static const uint8_t start[] = { 0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0x59, 0x01, 0x11, 0xab, 0x0a, 0x58, 0x20 };
+    static const uint8_t start[] = {
+        0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0x59, 0x01, 0x11, 0xab, 0x0a, 0x58, 0x20
+    };
     static const uint8_t numbers[] = { 0x3a, 0x00, 0x01, 0x11, 0x71, 0x06, 0x3a, 0x00, 0x01, 0x11, 0x72,
                                        0x02, 0x3a, 0x00, 0x01, 0x11, 0x73, 0x19, 0x01, 0x2c, 0x3a, 0x00,
                                        0x01, 0x11, 0x74, 0x05, 0x3a, 0x00, 0x01, 0x11, 0x75, 0x1a, 0x00,
@@ -151,7 +163,8 @@ static void hmac(const uint8_t *key, const void *data, size_t size, uint8_t out[
 /* What TPM2_ActivateCredential does with the blob once the seed is known. */
 static void open_credential(const uint8_t *blob, const struct tpm_name *ak, const uint8_t seed[32], uint8_t secret[32])
 {
-    uint8_t input[4 + 8 + TPM_NAME_SIZE + 4] = { 0, 0, 0, 1, 'S', 'T', 'O', 'R', 'A', 'G', 'E', 0 }, key[32], expected[32];
+    uint8_t input[4 + 8 + TPM_NAME_SIZE + 4] = { 0, 0, 0, 1, 'S', 'T', 'O', 'R', 'A', 'G', 'E', 0 }, key[32],
+                                          expected[32];
     uint8_t integrity[4 + 10 + 4] = { 0, 0, 0, 1, 'I', 'N', 'T', 'E', 'G', 'R', 'I', 'T', 'Y', 0, 0, 0, 1, 0 };
     uint8_t covered[34 + TPM_NAME_SIZE], plain[34], iv[16] = { 0 };
     mbedtls_aes_context aes;
@@ -189,7 +202,8 @@ static void credential_for_rsa(void **state)
     assert_memory_equal(blob, "\xba\xdc\xc0\xde\0\0\0\1\0\x44\0\x20", 12);
     mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256);
     assert_int_equal(mbedtls_rsa_rsaes_oaep_decrypt(rsa, random_callback, NULL, MBEDTLS_RSA_PRIVATE,
-                                                    (const uint8_t *)"IDENTITY", 9, &seed_size, blob + 80, seed, 256), 0);
+                                                    (const uint8_t *)"IDENTITY", 9, &seed_size, blob + 80, seed, 256),
+                     0);
     assert_int_equal(seed_size, 32);
     open_credential(blob, &ak, seed, opened);
     assert_memory_equal(opened, secret, 32);
@@ -339,9 +353,17 @@ static void pe_refusals(void **state)
         size_t offset;
         uint8_t value;
     } edits[] = {
-        { 0, 'X' },         { 0x3e, 0x7f },        { 0x40, 'X' },         { 0x47, 0x7f },         { 0x58, 0 },
-        { 0x40 + 20, 8 },   { 0x58 + 62, 1 },      { 0x58 + 61, 0 },      { 0x58 + 0xf0 + 18, 1 },
-        { 0x58 + 0xf0 + 21, 1 }, { 0x58 + 0xf0 + 23, 0xff },
+        { 0, 'X' },
+        { 0x3e, 0x7f },
+        { 0x40, 'X' },
+        { 0x47, 0x7f },
+        { 0x58, 0 },
+        { 0x40 + 20, 8 },
+        { 0x58 + 62, 1 },
+        { 0x58 + 61, 0 },
+        { 0x58 + 0xf0 + 18, 1 },
+        { 0x58 + 0xf0 + 21, 1 },
+        { 0x58 + 0xf0 + 23, 0xff },
     };
     static struct buffer pe;
     struct digest expected, layer, is;
@@ -437,7 +459,9 @@ static void checks_table(void **state)
 /* TCG EK Credential Profile, template L-2: the first bytes of an EK on P-256. */
 static void ek_template(void **state)
 {
-    static const uint8_t start[] = { 0x00, 0x7a, 0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x00, 0xb2, 0x00, 0x20, 0x83, 0x71 };
+    static const uint8_t start[] = {
+        0x00, 0x7a, 0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x00, 0xb2, 0x00, 0x20, 0x83, 0x71
+    };
     uint8_t made[TPM_PUBLIC_MAX];
     struct tpm_public ek;
 
@@ -452,12 +476,23 @@ static void ek_template(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cbor_vectors),       cmocka_unit_test(cbor_refusals),      cmocka_unit_test(report_bytes),
-        cmocka_unit_test(report_overflow),    cmocka_unit_test(credential_for_rsa), cmocka_unit_test(credential_refusals),
-        cmocka_unit_test(release_round_trip), cmocka_unit_test(release_changes),    cmocka_unit_test(pe_hash),
-        cmocka_unit_test(pe_signed),          cmocka_unit_test(pe_refusals),        cmocka_unit_test(hex_reading),
-        cmocka_unit_test(secret_comparison),  cmocka_unit_test(json_escapes),       cmocka_unit_test(findings_overflow),
-        cmocka_unit_test(checks_table),       cmocka_unit_test(ek_template),
+        cmocka_unit_test(cbor_vectors),
+        cmocka_unit_test(cbor_refusals),
+        cmocka_unit_test(report_bytes),
+        cmocka_unit_test(report_overflow),
+        cmocka_unit_test(credential_for_rsa),
+        cmocka_unit_test(credential_refusals),
+        cmocka_unit_test(release_round_trip),
+        cmocka_unit_test(release_changes),
+        cmocka_unit_test(pe_hash),
+        cmocka_unit_test(pe_signed),
+        cmocka_unit_test(pe_refusals),
+        cmocka_unit_test(hex_reading),
+        cmocka_unit_test(secret_comparison),
+        cmocka_unit_test(json_escapes),
+        cmocka_unit_test(findings_overflow),
+        cmocka_unit_test(checks_table),
+        cmocka_unit_test(ek_template),
     };
 
     keys_make();

@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     require(findings.refused_count == 0);
     again_size = report_encode(&report.claims, report.signature, again, sizeof(again));
-    if (report.debug_status == (report.claims.platform_flags & CV_PLATFORM_DEBUG ? REPORT_DEBUG_ENABLED :
-                                                                                 REPORT_DEBUG_DISABLED_SINCE_BOOT))
+    if (report.debug_status ==
+        (report.claims.platform_flags & CV_PLATFORM_DEBUG ? REPORT_DEBUG_ENABLED : REPORT_DEBUG_DISABLED_SINCE_BOOT))
         require(again_size == size && memcmp(again, data, size) == 0);
     return 0;
 }
