@@ -614,6 +614,66 @@ static void events_reach_the_processor(void **state)
     assert_int_equal(hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO), 0x80000021);
 }
 
+/* What no VMWRITE changed is not merged again: the steady state of a VM costs few accesses to its VMCS. */
+static void an_unchanged_vmcs_is_not_merged_again(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    assert_enters(resume());
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    before = fake_counts.vmwrites;
+    assert_enters(resume());
+    assert_true(fake_counts.vmwrites - before < 15);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    write_field(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0x80000030); /* an event alone */
+    before = fake_counts.vmwrites;
+    assert_enters(resume());
+    assert_true(fake_counts.vmwrites - before < 20);
+}
+
+static void trees_are_given_back(void **state)
+{
+    struct ept02 *first, *second;
+
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    first = fake_cpu->current->ept02;
+    assert_int_equal(first->users, 1);
+    write_field(VMCS_EPT_POINTER, HOST_EPT12(7) | 0x1e);
+    assert_enters(resume());
+    second = fake_cpu->current->ept02;
+    assert_ptr_not_equal(first, second);
+    assert_int_equal(first->users, 0);
+    assert_int_equal(hw_vmread(VMCS_EPT_POINTER), ept02_pointer(second));
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    write_field(VMCS_SECONDARY_CONTROLS, SEC_VPID);
+    assert_enters(resume());
+    assert_int_equal(second->users, 0);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    write_field(VMCS_SECONDARY_CONTROLS, BASE_SECONDARY);
+    assert_enters(resume());
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    assert_int_equal(second->users, 1);
+    assert_succeeds(host_instruction(EXIT_VMCLEAR, HOST_VMCS(0)));
+    assert_int_equal(second->users, 0);
+}
+
+static void unused_bitmaps_are_not_watched(void **state)
+{
+    (void)state;
+    host_vmxon();
+    host_prepare_vmcs(0);
+    write_field(VMCS_PROCESSOR_BASED_CONTROLS, BASE_PROC & ~(PROC_IO_BITMAPS | PROC_MSR_BITMAPS));
+    assert_enters(launch());
+    assert_int_equal(frame_state(hpa(HOST_MSR_BITMAP)), FRAME_HOST);
+    assert_int_equal(frame_state(hpa(HOST_IO_BITMAP)), FRAME_HOST);
+    assert_int_equal(frame_state(hpa(HOST_IO_BITMAP + 4096)), FRAME_HOST);
+}
+
 static void entries_and_exits_are_counted(void **state)
 {
     (void)state;
@@ -784,8 +844,16 @@ static void entry_lists_are_copied(void **state)
     assert_enters(launch());
     assert_int_equal(hw_vmread(VMCS_VM_ENTRY_MSR_LOAD_COUNT), 2);
     list = phys_to_virt(hpa(hw_vmread(VMCS_VM_ENTRY_MSR_LOAD_ADDR)));
+    assert_int_equal(list[0].msr, 0xc0000081);
+    assert_int_equal(list[0].value, 1);
     assert_int_equal(list[1].msr, 0xc0000082);
     assert_int_equal(list[1].value, 2);
+    assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+    for (unsigned i = 2; i < 512; i++)
+        set_list_entry(i, 0xc0000081, i);
+    write_field(VMCS_VM_ENTRY_MSR_LOAD_COUNT, 512); /* the longest that is announced */
+    assert_enters(resume());
+    assert_int_equal(list[511].value, 511);
     assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
     set_list_entry(1, 0x1b, 0); /* IA32_APIC_BASE is the layer's */
     assert_outcome(resume(), EXITED, EXIT_ENTRY_MSR_LOADING);
@@ -1127,6 +1195,9 @@ int main(void)
         TEST(the_preemption_timer),
         TEST(exit_controls_that_pass_through),
         TEST(events_reach_the_processor),
+        TEST(an_unchanged_vmcs_is_not_merged_again),
+        TEST(trees_are_given_back),
+        TEST(unused_bitmaps_are_not_watched),
         TEST(entries_and_exits_are_counted),
         TEST(bitmaps_can_be_switched),
         TEST(all_bitmap_frames_are_watched),

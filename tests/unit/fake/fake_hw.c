@@ -124,6 +124,7 @@ static uint64_t *field_of(uint64_t field)
 
 uint64_t hw_vmread(uint64_t field)
 {
+    fake_counts.vmreads++;
     return *field_of(field);
 }
 
@@ -131,6 +132,7 @@ void hw_vmwrite(uint64_t field, uint64_t value)
 {
     unsigned width = (unsigned)(field >> 13) & 3;
 
+    fake_counts.vmwrites++;
     if (field & 1)
         DIE("VMWRITE of a high half");
     *field_of(field) = width == 0 ? value & UINT16_MAX : width == 2 ? value & UINT32_MAX : value;

@@ -127,7 +127,7 @@ extern struct cpu *fake_cpu;
 extern uint64_t fake_tsc;
 
 struct fake_counts {
-    unsigned reads, writes, invept_single, invept_all, invvpid, vmptrld, vmclear;
+    unsigned vmreads, vmwrites, reads, writes, invept_single, invept_all, invvpid, vmptrld, vmclear;
     uint64_t last_eptp;
 };
 extern struct fake_counts fake_counts;
