@@ -164,7 +164,11 @@ static bool apic_base_write(uint64_t value)
         cv_log_limited(LOG_INFO, "host switches its local APIC off: refused, the layer's kicks need it");
         return false;
     }
-    return hw_wrmsr_safe(MSR_APIC_BASE, value);
+    if (!hw_wrmsr_safe(MSR_APIC_BASE, value))
+        return false;
+    if ((value & APIC_BASE_ENABLE) == 0) /* on its way from x2APIC to xAPIC mode: go there at once */
+        hw_wrmsr(MSR_APIC_BASE, value | APIC_BASE_ENABLE);
+    return true;
 }
 
 static bool msr_value(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value)

@@ -22,6 +22,7 @@ static const struct {
     { 0x480, 0x493, READ | WRITE }, /* VMX capabilities */
     { 0x570, 0x571, READ | WRITE }, /* processor trace writes to physical addresses */
     { 0x560, 0x561, READ | WRITE },
+    { 0x3f1, 0x3f2, READ | WRITE },   /* IA32_PEBS_ENABLE and what it records */
     { 0x3f4, 0x3f5, READ | WRITE },   /* architectural PEBS: a linear buffer, live in root mode, too */
     { 0x600, 0x600, READ | WRITE },   /* IA32_DS_AREA: records could be written while in root mode */
     { 0x17d0, 0x17d1, READ | WRITE }, /* hardware feedback writes to a physical address */

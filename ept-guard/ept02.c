@@ -214,10 +214,10 @@ static void sync_table(hpa_t mine, hpa_t theirs, unsigned level, uint64_t permis
 
 void ept02_sync(struct ept02 *ept02)
 {
-    ept02->stale = false;
     cpu_count_stat(this_cpu(), STAT_ept02_syncs);
     sync_table(ept02->tree.root, hpa(ept02->eptp12 & EPT_ADDRESS), LEVEL_ROOT, EPT_RWX,
                (ept02->eptp12 & EPTP_ACCESSED_DIRTY) != 0);
+    ept02->stale = false; /* only now: another CPU that looks without the lock must not go ahead before */
     if (ept_has_released())
         flush_all_cpus(this_cpu());
 }

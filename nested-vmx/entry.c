@@ -118,7 +118,8 @@ static void prepare_ept(struct vmcs12 *v)
 
     if (v->ept02->stale) {
         layer_lock();
-        ept02_sync(v->ept02);
+        if (v->ept02->stale)
+            ept02_sync(v->ept02);
         layer_unlock();
         hw_invept(HW_INVEPT_SINGLE, ept02_pointer(v->ept02));
     }

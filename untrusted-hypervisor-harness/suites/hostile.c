@@ -675,6 +675,7 @@ void suite_hostile(void)
     find_addresses();
     vmx_enable();
     layer_memory();
+    hostile_platform();
     instruction_operands();
     vmxon_operands();
     operands_in_layer_memory();

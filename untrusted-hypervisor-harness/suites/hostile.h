@@ -10,4 +10,7 @@
 /* Memory that is reserved in the EFI memory map and reads all-ones: the layer's. Size 0 if there is none. */
 extern uint64_t hostile_layer_memory, hostile_layer_size;
 
+/* Sleep, the local APIC, memory types. */
+void hostile_platform(void);
+
 #endif
