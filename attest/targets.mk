@@ -76,3 +76,16 @@ $(ATTEST)/unit/cvverify: $(ATTEST_UNIT)
 
 $(ATTEST)/machine: $(addprefix $(ATTEST)/obj/tests/attest/,machine.o scene.o) $(ATTEST_COMMON)
 	$(CC) -o $@ $^ $(CVVERIFY_LIBS)
+
+.PHONY: attest-test attest-mutants attest-bench
+attest-test: build/cvverify $(ATTEST)/unit/test_attest $(ATTEST)/unit/cvverify $(ATTEST)/machine attest-cases ## attestation: unit tests, cases, software TPM
+	@tests/suite attest-unit "tests/unit/run $(ATTEST)/unit/test_attest" attest-cases "tests/attest/run" \
+	    attest-sanitized "tests/attest/run $(ATTEST)/unit/cvverify" attest-tpm "tests/attest/integration" \
+	    attest-docs "tests/attest/docs"
+
+attest-mutants: build/cvverify attest-cases ## break each check of cvverify, expect its cases to notice
+	@tests/attest/mutants
+
+attest-bench: build/cvverify $(ATTEST)/machine ## verifications per second
+	@tests/attest/integration >$(ATTEST)/integration.log || { cat $(ATTEST)/integration.log; exit 1; }
+	@tests/attest/bench
