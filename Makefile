@@ -17,6 +17,7 @@ include tests/unit.mk
 include untrusted-hypervisor-harness/targets.mk
 -include cloudvisor/bundle/targets.mk
 -include attest/targets.mk
+-include tests/tpm/targets.mk
 
 # Emulator runs come one after another, so that two cores suffice; the build itself may use both.
 TEST_MAKE = $(MAKE) --no-print-directory

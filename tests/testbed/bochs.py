@@ -39,17 +39,23 @@ panic: action=fatal
 
 
 class BochsMachine:
-    """One emulated machine; `console` is a terminal device for COM1, or None."""
+    """One emulated machine; `console` is a terminal device for COM1, `tpm` a tpm.swtpm.Tpm; or None."""
 
-    def __init__(self, folder, disk, preload, cpus=1, memory=1024, model=CPU_MODEL, console=None):
+    def __init__(self, folder, disk, preload, cpus=1, memory=1024, model=CPU_MODEL, console=None,
+                 tpm=None):
         self.folder = os.path.abspath(folder)
         self.preload = os.path.abspath(preload)
         self.process = None
+        self.tpm = tpm
         self.configuration = CONFIGURATION.format(
             model=model, cpus=cpus, ips=TICKS_PER_SECOND, triple=0, memory=memory,
             firmware=FIRMWARE, disk=os.path.abspath(disk), folder=self.folder,
             com1_mode="term" if console else "file",
             com1=console or os.path.join(self.folder, "serial.log"))
+        self.environment = dict(os.environ, LD_PRELOAD=self.preload)
+        if tpm:
+            self.configuration += tpm.configuration()
+            self.environment.update(tpm.environment())
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -61,12 +67,14 @@ class BochsMachine:
             file.write("c\n")
         for name in ("serial.log", "layer.log", "bochs.log"):
             open(self.path(name), "wb").close()
+        if self.tpm:
+            self.tpm.start()
         # Bochs' own output holds only what the machine writes to port E9h.
         with open(self.path("port-e9.log"), "wb") as output:
             self.process = subprocess.Popen(
                 ["nice", BOCHS, "-q", "-f", self.path("bochsrc"), "-rc", self.path("bochs.commands")],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=dict(os.environ, LD_PRELOAD=self.preload), cwd=self.folder)
+                env=self.environment, cwd=self.folder)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -76,6 +84,8 @@ class BochsMachine:
             self.process.kill()
         if self.process:
             self.process.wait()
+        if self.tpm:
+            self.tpm.stop()
 
     def ticks(self):
         """The tick of the last line in Bochs' log: after the end, the run's length."""
