@@ -3,65 +3,12 @@
  * Nested VMX on the fake processor: the life of a VMCS, each instruction's errors, what reaches vmcs02 and what never
  * does, exits, and two CPUs. Each case runs with hardware VMCS shadowing and without.
  */
-#include "unit.h"
-#include "fake_host.h"
+#include "nested.h"
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/pool.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
-#include "nested-vmx/nested_internal.h"
-
-#define assert_outcome(o, expected_what, expected_number)                                                              \
-    do {                                                                                                               \
-        struct outcome outcome_ = (o);                                                                                 \
-        assert_int_equal(outcome_.what, expected_what);                                                                \
-        assert_int_equal(outcome_.number, expected_number);                                                            \
-    } while (0)
-
-#define assert_succeeds(o)  assert_outcome(o, SUCCEEDED, 0)
-#define assert_invalid(o)   assert_outcome(o, FAILED_INVALID, 0)
-#define assert_fails(o, n)  assert_outcome(o, FAILED_VALID, n)
-#define assert_faults(o, n) assert_outcome(o, FAULTED, n)
-#define assert_enters(o)    assert_outcome(o, ENTERED, 0)
-enum { UD = 6, GP = 13, PF = 14 };
-
-static uint64_t read_field(uint64_t encoding)
-{
-    uint64_t value = 0;
-
-    assert_succeeds(host_vmread(encoding, &value));
-    return value;
-}
-
-static void write_field(uint64_t encoding, uint64_t value)
-{
-    assert_succeeds(host_vmwrite(encoding, value));
-}
-
-static struct outcome launch(void)
-{
-    return host_instruction(EXIT_VMLAUNCH, 0);
-}
-
-static struct outcome resume(void)
-{
-    return host_instruction(EXIT_VMRESUME, 0);
-}
-
-/* A VMCS that was launched and has exited once. */
-static void launched_vmcs(unsigned i)
-{
-    host_prepare_vmcs(i);
-    assert_enters(launch());
-    assert_outcome(host_vm_exits(EXIT_CPUID, 0), EXITED, EXIT_CPUID);
-}
-
-static void map_in_ept12(unsigned i, uint64_t leaf)
-{
-    phys_write64(hpa(HOST_EPT12(i)), (HOST_EPT12(i) + 0x80000) | EPT_RWX);
-    phys_write64(hpa(HOST_EPT12(i) + 0x80000), leaf | EPT_LARGE);
-}
 
 /* ---- VMX operation. ---- */
 
@@ -1149,24 +1096,8 @@ static void more_vmcss_than_slots(void **state)
     }
 }
 
-struct nested_test {
-    const char *name;
-    CMUnitTestFunction run;
-};
-
-static int start(void **state)
-{
-    host_start(*(const bool *)*state);
-    return 0;
-}
-
 int main(void)
 {
-    static const bool shadowing[] = { false, true };
-#define TEST(function)                                                                                                 \
-    {                                                                                                                  \
-#function, function                                                                                            \
-    }
     static const struct nested_test tests[] = {
         TEST(outside_vmx_operation_all_is_ud),
         TEST(modes_and_privilege),
@@ -1221,12 +1152,5 @@ int main(void)
         TEST(vmxoff_gives_everything_back),
         TEST(more_vmcss_than_slots),
     };
-    struct group g = { 0 };
-
-    for (size_t i = 0; i < COUNT_OF(tests); i++)
-        for (size_t j = 0; j < 2; j++) {
-            group_add(&g, tests[i].run, &shadowing[j], "%s%s", tests[i].name, shadowing[j] ? ", shadowing" : "");
-            g.tests[g.count - 1].setup_func = start;
-        }
-    return group_run(&g, "nested");
+    return run_nested_tests("nested", tests, COUNT_OF(tests));
 }
