@@ -125,6 +125,6 @@ class Tpm:
     def problem(self):
         """What the plug-in complained about, or None."""
         with open(self.path("port-e9.log"), errors="replace") as log:
-            text = log.read()
+            text = "\n" + log.read()
         at = text.find("\ntpm: ")
         return None if at < 0 else text[at + 1:].strip()
