@@ -78,9 +78,10 @@ $(ATTEST)/machine: $(addprefix $(ATTEST)/obj/tests/attest/,machine.o scene.o) $(
 	$(CC) -o $@ $^ $(CVVERIFY_LIBS)
 
 .PHONY: attest-test attest-mutants attest-bench
-attest-test: build/cvverify $(ATTEST)/unit/test_attest $(ATTEST)/unit/cvverify $(ATTEST)/machine attest-cases ## attestation: unit tests, cases, software TPM
+attest-test: $(ATTEST)/dump_log.efi build/cvverify $(ATTEST)/unit/test_attest $(ATTEST)/unit/cvverify $(ATTEST)/machine attest-cases ## attestation: unit tests, cases, software TPM
 	@tests/suite attest-unit "tests/unit/run $(ATTEST)/unit/test_attest" attest-cases "tests/attest/run" \
 	    attest-sanitized "tests/attest/run $(ATTEST)/unit/cvverify" attest-tpm "tests/attest/integration" \
+	    attest-firmware "tests/attest/firmware-log" \
 	    attest-docs "tests/attest/docs"
 
 attest-mutants: build/cvverify attest-cases ## break each check of cvverify, expect its cases to notice
@@ -89,3 +90,13 @@ attest-mutants: build/cvverify attest-cases ## break each check of cvverify, exp
 attest-bench: build/cvverify $(ATTEST)/machine ## verifications per second
 	@tests/attest/integration >$(ATTEST)/integration.log || { cat $(ATTEST)/integration.log; exit 1; }
 	@tests/attest/bench
+
+$(ATTEST)/dump_log.efi: tests/attest/dump_log.c
+	@mkdir -p $(@D)
+	gcc -std=c17 -O2 -ffreestanding -fpic -fno-stack-protector -fshort-wchar -mno-red-zone -mgeneral-regs-only \
+	    -DGNU_EFI_USE_MS_ABI -Wall -Wextra -Werror -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
+	    -c -o $(ATTEST)/dump_log.o $<
+	ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds -o $(ATTEST)/dump_log.so \
+	    /usr/lib/crt0-efi-x86_64.o $(ATTEST)/dump_log.o -L/usr/lib -lgnuefi
+	SOURCE_DATE_EPOCH=0 objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j .reloc -j .rodata \
+	    --target efi-app-x86_64 --subsystem=10 $(ATTEST)/dump_log.so $@

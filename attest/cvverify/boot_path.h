@@ -13,6 +13,7 @@ enum boot_step {
     STEP_INFORMATIVE, /* not extended, says nothing */
     STEP_SEPARATOR,
     STEP_BOOT_ATTEMPT,
+    STEP_GAVE_UP,    /* a boot option was tried, and nothing of it ran */
     STEP_RETURNED,   /* an application gave the machine back to the boot manager */
     STEP_LOADER,     /* ours, as the policy names it */
     STEP_FOREIGN,    /* another application before ours */
@@ -31,7 +32,8 @@ struct boot_path {
     struct policy *policy; /* NULL: none, for explain */
     size_t next[8];        /* by PCR: index of the policy's event from which the next one may come */
     unsigned separators[8];
-    unsigned attempts;
+    unsigned attempts;       /* before the first application */
+    unsigned later_attempts; /* behind it */
     unsigned applications;
 };
 

@@ -35,17 +35,21 @@ static enum boot_step next_stage_step(struct boot_path *path, const struct log_e
 }
 
 /*
- * PCR 4: one boot attempt, the separator, our loader, its next stage, then whatever. An application that returned is
+ * PCR 4: boot attempts, the separator, our loader, its next stage, then whatever. An attempt of which nothing was
+ * measured ran nothing. An application that returned is
  * refused behind our loader, too: a loader that gave up must never be followed by a host that plays its part.
  */
 static enum boot_step application_step(struct boot_path *path, const struct log_event *event)
 {
     if (digest_is_of_text(&event->digest, "Calling EFI Application from Boot Option")) {
-        path->attempts++;
+        if (path->applications)
+            path->later_attempts++;
+        else
+            path->attempts++;
         return STEP_BOOT_ATTEMPT;
     }
     if (digest_is_of_text(&event->digest, "Returning from EFI Application from Boot Option"))
-        return STEP_RETURNED;
+        return path->applications ? STEP_RETURNED : STEP_GAVE_UP;
     path->applications++;
     if (path->applications == 1)
         return path->policy && policy_find(&path->policy->loader, &event->digest) ? STEP_LOADER : STEP_FOREIGN;
@@ -121,7 +125,8 @@ const char *boot_step_text(enum boot_step step)
         [STEP_INFORMATIVE] = "informative, not measured",
         [STEP_SEPARATOR] = "separator",
         [STEP_BOOT_ATTEMPT] = "a boot option is tried",
-        [STEP_RETURNED] = "a boot option returned: refused",
+        [STEP_GAVE_UP] = "a boot option gave up, nothing of it was measured",
+        [STEP_RETURNED] = "an application returned: refused",
         [STEP_LOADER] = "CloudVisor's loader, known",
         [STEP_FOREIGN] = "first application, not known as CloudVisor's loader",
         [STEP_NEXT_STAGE] = "next stage",
@@ -168,6 +173,12 @@ static void judge_event(struct verification *v, struct boot_path *path, const st
 
     snprintf(key, sizeof(key), "event = %u", event->pcr);
     switch (boot_path_step(path, event)) {
+    case STEP_GAVE_UP:
+        if (v->policy.any_boot_option)
+            break;
+        refuse(&v->findings, CHECK_BOOT_OPTION, "event %zu, PCR 4: another boot option was tried first", number);
+        remedy(&v->findings, "make CloudVisor the first boot option, or: boot_option = any");
+        break;
     case STEP_RETURNED:
         refuse(&v->findings, CHECK_BOOT_OPTION,
                "event %zu, PCR 4: an application returned and another boot option was tried", number);
@@ -219,8 +230,10 @@ static void check_counts(struct verification *v, const struct boot_path *path)
                "PCR 4: the log has no EFI application: the loader was not measured");
     if (path->applications == 1 && v->policy.next_stage.count)
         refuse(&v->findings, CHECK_NEXT_STAGE, "PCR 4: the log has no next stage");
-    if (path->attempts != 1) {
-        refuse(&v->findings, CHECK_BOOT_OPTION, "PCR 4: %u boot attempts instead of one", path->attempts);
+    if (path->attempts == 0 || (path->attempts > 1 && !v->policy.any_boot_option) || path->later_attempts) {
+        refuse(&v->findings, CHECK_BOOT_OPTION,
+               "PCR 4: %u boot attempts before the first application and %u behind it, instead of one", path->attempts,
+               path->later_attempts);
         remedy(&v->findings, "make CloudVisor the first boot option and start again");
     }
 }

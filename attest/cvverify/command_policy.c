@@ -53,6 +53,8 @@ static void note_weak_points(const struct policy *policy, struct findings *f)
         note(f, "machines without an IOMMU are accepted: their devices can read protected memory");
     if (policy->any_machine)
         note(f, "any machine with a certified EK is accepted: each must have firmware that extends the SHA-256 bank");
+    if (policy->any_boot_option)
+        note(f, "other boot options may have been tried before CloudVisor's, as long as nothing of them was measured");
     if (policy->open & UINT32_C(1) << 7)
         note(f, "PCR 7 is open: Secure Boot's state isn't judged");
     if (policy->vm_policy & 1)

@@ -178,6 +178,12 @@ static bool read_debug(struct parser *p, struct span value, size_t offset)
     return read_choice(p, value, &p->policy->debug_accepted, "refused", "accepted", "refused or accepted");
 }
 
+static bool read_boot_option(struct parser *p, struct span value, size_t offset)
+{
+    (void)offset;
+    return read_choice(p, value, &p->policy->any_boot_option, "first", "any", "first or any");
+}
+
 static bool read_any_machine(struct parser *p, struct span value, size_t offset)
 {
     (void)offset;
@@ -290,6 +296,7 @@ static const struct key keys[] = {
     { "layer_version", true, read_layer_version, 0 },
     { "iommu", true, read_iommu, 0 },
     { "debug", true, read_debug, 0 },
+    { "boot_option", true, read_boot_option, 0 },
     { "ak_name", false, read_tpm_name, offsetof(struct policy, ak_name) },
     { "ek_name", false, read_tpm_name, offsetof(struct policy, ek_name) },
     { "any_machine", true, read_any_machine, 0 },
@@ -501,6 +508,7 @@ void policy_print(const struct policy *policy, print_line print, void *context)
     print(line, context);
     print(policy->iommu_optional ? "iommu = optional" : "iommu = required", context);
     print(policy->debug_accepted ? "debug = accepted" : "debug = refused", context);
+    print(policy->any_boot_option ? "boot_option = any" : "boot_option = first", context);
     print_names("ak_name", &policy->ak_name, print, context);
     print_names("ek_name", &policy->ek_name, print, context);
     if (policy->any_machine)

@@ -12,6 +12,7 @@
  *   layer_version = 0.1.0             the least that is accepted
  *   iommu = required | optional       (default required)
  *   debug = refused | accepted        (default refused)
+ *   boot_option = first | any         whether others may have been tried before ours, without anything of them running
  *   ak_name = NAME [TEXT]             an AK of a known machine
  *   ek_name = NAME [TEXT]             the EK of a known machine
  *   any_machine = sha256-firmware     any with a certified EK: all of them have firmware that extends SHA-256
@@ -83,6 +84,7 @@ struct policy {
     bool iommu_optional;
     bool debug_accepted;
     bool any_machine;
+    bool any_boot_option;
     uint32_t vm_policy; /* bits that are allowed */
     uint32_t open;      /* masks of PCRs */
     uint32_t unquoted;

@@ -541,6 +541,40 @@ static void loader_returned(struct scene *s)
     both(s);
 }
 
+static void loader_returned_any(struct scene *s)
+{
+    loader_returned(s);
+    policy_add(s, "boot_option = any");
+}
+
+static void attempt_behind(struct scene *s)
+{
+    add_text(s, 4, 3, "Calling EFI Application from Boot Option");
+    both(s);
+    policy_add(s, "boot_option = any");
+}
+
+/* An empty drive comes first in the boot order. */
+static void option_tried(struct scene *s)
+{
+    add_text(s, 4, 2, "Calling EFI Application from Boot Option");
+    add_text(s, 4, 2, "Returning from EFI Application from Boot Option");
+    both(s);
+}
+
+static void good_tried(struct scene *s)
+{
+    option_tried(s);
+    policy_add(s, "boot_option = any");
+}
+
+static void option_ran(struct scene *s)
+{
+    good_tried(s);
+    event_set(insert_both(s, 4, 2), 4, EV_EFI_BOOT_SERVICES_APPLICATION, "evil.efi", 8);
+    both(s);
+}
+
 static void driver_unknown(struct scene *s)
 {
     event_set(insert_both(s, 2, 1), 2, EV_EFI_BOOT_SERVICES_DRIVER, "rogue option ROM", 16);
