@@ -23,7 +23,7 @@ unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warni
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
-unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 host_memory nested nested_exits conf loader \
+unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 host_memory nested nested_exits nested_operands conf loader \
 	page_crypt random crypto_heap
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
@@ -42,6 +42,7 @@ unit_nested := $(filter-out %/ept02.c,$(unit_guard)) tests/unit/fake/fake_host.c
 	$(addprefix nested-vmx/,entry.c entry_checks.c exit.c instructions.c merge.c vmcs_fields.c vmx_caps.c) \
 	$(addprefix cloudvisor/,host_memory.c intercepts.c vmcs01.c)
 unit_nested_exits := $(unit_nested)
+unit_nested_operands := $(unit_nested)
 unit_conf := cloudvisor/loader/conf.c cloudvisor/loader/text.c
 unit_loader := $(addprefix cloudvisor/loader/,layer_image.c memory_map.c root_tables.c suitability.c text.c) \
 	nested-vmx/vmx_caps.c

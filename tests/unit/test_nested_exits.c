@@ -46,6 +46,8 @@ static void poison_vmcs01(void)
     for (int i = 0; i < VMCS_FIELD_COUNT; i++)
         if (vmcs_fields[i].home == HOME_GUEST || vmcs_fields[i].home == HOME_SWITCHED)
             *fake_vmcs_field(fake_cpu->vmcs01, vmcs_fields[i].encoding) = POISON;
+    *fake_vmcs_field(fake_cpu->vmcs01, VMCS_CR0_READ_SHADOW) = POISON;
+    *fake_vmcs_field(fake_cpu->vmcs01, VMCS_CR4_READ_SHADOW) = POISON;
 }
 
 static void assert_loaded(const struct loaded *expected, size_t count)

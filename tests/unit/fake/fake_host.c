@@ -229,17 +229,22 @@ static struct outcome look(uint64_t rip_before, unsigned length)
     return (struct outcome){ SUCCEEDED, 0 };
 }
 
-static struct outcome execute(uint32_t reason, uint32_t info)
+struct outcome host_raw_instruction(uint32_t reason, uint32_t info, uint64_t displacement)
 {
     uint64_t rip = hw_vmread(VMCS_GUEST_RIP);
 
     hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_LENGTH, 4);
     hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, info);
-    hw_vmwrite(VMCS_EXIT_QUALIFICATION, HOST_OPERAND);
+    hw_vmwrite(VMCS_EXIT_QUALIFICATION, displacement);
     if (setjmp(aborted) != 0)
         return (struct outcome){ ABORTED, 0 };
     nested_instruction(fake_cpu, reason);
     return look(rip, 4);
+}
+
+static struct outcome execute(uint32_t reason, uint32_t info)
+{
+    return host_raw_instruction(reason, info, HOST_OPERAND);
 }
 
 struct outcome host_instruction(uint32_t reason, uint64_t operand)

@@ -34,6 +34,8 @@ void host_switch_cpu(unsigned index);
 
 /* VMXON, VMCLEAR, VMPTRLD with this memory operand; VMPTRST, VMXOFF, VMLAUNCH, VMRESUME and others with none. */
 struct outcome host_instruction(uint32_t reason, uint64_t operand);
+/* Any instruction with this instruction information and displacement. */
+struct outcome host_raw_instruction(uint32_t reason, uint32_t info, uint64_t displacement);
 struct outcome host_invalidate(uint32_t reason, uint64_t type, uint64_t first, uint64_t second);
 struct outcome host_vmread(uint64_t encoding, uint64_t *value);
 struct outcome host_vmwrite(uint64_t encoding, uint64_t value);
