@@ -10,7 +10,7 @@ TPM_HEADERS := $(wildcard tests/tpm/*.h)
 TPM_CFLAGS := -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -I. -Itests/unit
 
 .PHONY: tpm tpm-packages tpm-unit tpm-test tpm-linux-test
-tpm: $(TPM_OUT)/plugin/libbx_tpm_tis.so $(TPM_OUT)/template/state/tpm2-00.permall
+tpm: $(TPM_OUT)/plugin/libbx_tpm_tis.so $(TPM_OUT)/template/state/tpm2-00.permall $(TPM_OUT)/grubx64.efi
 
 tpm-packages:
 	@tests/install-packages --tpm
@@ -25,6 +25,10 @@ $(TPM_OUT)/plugin/libbx_tpm_tis.so: $(TPM_PLUGIN) $(TPM_HEADERS) | $(TPM_OUT)/pl
 # A template that exists is kept: its certificates may have been handed out.
 $(TPM_OUT)/template/state/tpm2-00.permall: | $(TPM_OUT)
 	tests/tpm/make-state $(TPM_OUT)/template
+
+# The boot loader, also able to start a kernel by its EFI stub.
+$(TPM_OUT)/grubx64.efi: tests/targets.mk tests/tpm/targets.mk | $(TPM_OUT)
+	grub-mkimage -O x86_64-efi -p /EFI/debian -o $@ $(TB_MODULES) linuxefi
 
 $(TPM_OUT)/tcg2_report.o: tests/tpm/tcg2_report.c | $(TPM_OUT)
 	gcc -std=c17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -ffreestanding -fpic -fshort-wchar \
