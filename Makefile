@@ -29,6 +29,9 @@ test: packages ## all tests: host, conformance, hostile hypervisor, stock KVM; e
 	    lint "$(TEST_MAKE) lint" \
 	    size "$(TEST_MAKE) size" \
 	    reproducible "$(TEST_MAKE) reproducible" \
+	    crypto-link "$(TEST_MAKE) crypto-link-check" \
+	    bundle "$(TEST_MAKE) bundle-test" \
+	    attest "$(TEST_MAKE) attest-test" \
 	    loader "$(TEST_MAKE) loader-test" \
 	    conformance "$(TEST_MAKE) conformance" \
 	    guests "$(TEST_MAKE) harness-layer HARNESS_SUITE=guests" \

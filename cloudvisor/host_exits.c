@@ -360,8 +360,10 @@ static void layer_access(struct cpu *cpu, hpa_t address, bool write)
     cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx", write ? "writes to" : "reads", address.raw);
     if (operand_access(hw_vmread(VMCS_EXIT_QUALIFICATION)) && emulate_absent(cpu))
         return;
+    layer_lock();
     while (!host_ept_map_decoy(address, write))
         make_room(cpu);
+    layer_unlock();
     cpu->decoy = true;
     if (!cpu->in_l2)
         vmcs01_set_timer(true);
@@ -379,9 +381,9 @@ void host_ept_access(struct cpu *cpu)
         make_room(cpu);
         answer = host_ept_violation(address, write);
     }
+    layer_unlock();
     if (answer == HOST_EPT_LAYER)
         layer_access(cpu, address, write);
-    layer_unlock();
     if (answer == HOST_EPT_FULL)
         cv_panic("no memory for the host's EPT");
     if (answer == HOST_EPT_TRAPPED)

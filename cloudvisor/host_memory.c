@@ -27,23 +27,25 @@ static bool frame_is_hosts(hpa_t pa)
     return state == FRAME_HOST || state == FRAME_WATCHED;
 }
 
+/* The lock keeps the frame the host's until the copy is done. */
 void host_frame_read(hpa_t from, void *to, size_t size)
 {
+    layer_lock();
     if (frame_is_hosts(from))
         memcpy(to, phys_to_virt(from), size);
     else
         memset(to, 0xff, size);
+    layer_unlock();
 }
 
 void host_frame_write(hpa_t to, const void *from, size_t size)
 {
-    if (frame_state(to) == FRAME_WATCHED) {
-        layer_lock();
+    layer_lock();
+    if (frame_state(to) == FRAME_WATCHED)
         host_ept_violation(to, true);
-        layer_unlock();
-    }
     if (frame_is_hosts(to))
         memcpy(phys_to_virt(to), from, size);
+    layer_unlock();
 }
 
 static struct paging paging_mode(void)
