@@ -177,6 +177,89 @@ static void read_only_fields(void **state)
     assert_int_equal(read_field(VMCS_IO_RCX), 5);
 }
 
+/* What a region in memory holds is the host's: values too wide for their field are cut. */
+static void regions_are_cut_to_the_width_of_fields(void **state)
+{
+    (void)state;
+    host_vmxon();
+    for (uint64_t at = 8; at < 4096; at += 8)
+        phys_write64(hpa(HOST_VMCS(0) + at), UINT64_MAX);
+    assert_succeeds(host_instruction(EXIT_VMPTRLD, HOST_VMCS(0)));
+    for (int i = 0; i < VMCS_FIELD_COUNT; i++)
+        if (vmcs12_offers(i) &&
+            read_field(vmcs_fields[i].encoding) != vmcs_field_merge(vmcs_fields[i].encoding, 0, UINT64_MAX))
+            fail_msg("field %#x", vmcs_fields[i].encoding);
+    assert_fails(resume(), VMERR_VMRESUME_NOT_LAUNCHED); /* FFFFFFFFh is no launch state */
+    assert_fails(launch(), VMERR_ENTRY_CONTROLS);
+}
+
+/* VMCLEAR reaches the launch state in memory of a VMCS that is not active, too. */
+static void vmclear_of_an_inactive_vmcs(void **state)
+{
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    for (unsigned i = 1; i < 40; i++) /* push it out of its slot */
+        launched_vmcs(i);
+    assert_succeeds(host_instruction(EXIT_VMCLEAR, HOST_VMCS(0)));
+    assert_succeeds(host_instruction(EXIT_VMPTRLD, HOST_VMCS(0)));
+    assert_fails(resume(), VMERR_VMRESUME_NOT_LAUNCHED);
+    assert_enters(launch());
+}
+
+/* Slots go by their last use: what the host keeps using stays, the current VMCS most of all. */
+static void slots_go_by_their_last_use(void **state)
+{
+    unsigned clears;
+
+    (void)state;
+    host_vmxon();
+    launched_vmcs(0);
+    launched_vmcs(1);
+    for (unsigned i = 2; i < 60; i++) {
+        launched_vmcs(i);
+        assert_succeeds(host_instruction(EXIT_VMPTRLD, HOST_VMCS(1)));
+        clears = fake_counts.vmclear;
+        assert_enters(resume());
+        assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
+        assert_int_equal(fake_counts.vmclear, clears);
+    }
+    phys_write64(hpa(HOST_VMCS(1) + 8), 0); /* memory is not looked at while it is active */
+    assert_enters(resume());
+}
+
+/* Exactly the fields that the table names are served by the shadow VMCS, and only while there is a current VMCS. */
+static void shadowing_follows_the_table(void **state)
+{
+    enum { VMREAD_BITMAP = 0x2026, VMWRITE_BITMAP = 0x2028 };
+    const bool shadowing = *(const bool *)*state;
+    const uint8_t *reads, *writes;
+
+    host_vmxon();
+    assert_int_equal(hw_vmread(VMCS_SECONDARY_CONTROLS) & SEC_VMCS_SHADOWING, 0);
+    host_prepare_vmcs(0);
+    assert_int_equal((hw_vmread(VMCS_SECONDARY_CONTROLS) & SEC_VMCS_SHADOWING) != 0, shadowing);
+    assert_int_equal(hw_vmread(VMCS_SECONDARY_CONTROLS) & SEC_EPT, SEC_EPT);
+    if (!shadowing)
+        return;
+    assert_int_equal(hw_vmread(VMCS_VMCS_LINK_POINTER), fake_cpu->current->shadow.raw);
+    assert_int_equal(*(const uint32_t *)phys_to_virt(fake_cpu->current->shadow), 0x8000002b);
+    assert_int_equal(*(const uint32_t *)phys_to_virt(fake_cpu->current->vmcs02), 0x2b);
+    reads = phys_to_virt(hpa(hw_vmread(VMREAD_BITMAP)));
+    writes = phys_to_virt(hpa(hw_vmread(VMWRITE_BITMAP)));
+    for (unsigned encoding = 0; encoding <= 0x7fff; encoding++) {
+        int index = vmcs_field_lookup(encoding);
+        enum vmcs_shadow shadow = index >= 0 && vmcs12_offers(index) && (encoding & 1) == 0 ? vmcs_fields[index].shadow
+                                                                                            : SHADOW_NO;
+
+        assert_int_equal(reads[encoding / 8] >> (encoding % 8) & 1, shadow == SHADOW_NO);
+        assert_int_equal(writes[encoding / 8] >> (encoding % 8) & 1, shadow != SHADOW_RW);
+    }
+    assert_succeeds(host_instruction(EXIT_VMCLEAR, HOST_VMCS(0)));
+    assert_int_equal(hw_vmread(VMCS_SECONDARY_CONTROLS) & SEC_VMCS_SHADOWING, 0);
+    assert_int_equal(hw_vmread(VMCS_VMCS_LINK_POINTER), UINT64_MAX);
+}
+
 /* ---- Entries. ---- */
 
 static void launch_states(void **state)
@@ -1109,6 +1192,10 @@ int main(void)
         TEST(high_halves_leave_the_low_ones),
         TEST(unsupported_fields),
         TEST(read_only_fields),
+        TEST(regions_are_cut_to_the_width_of_fields),
+        TEST(vmclear_of_an_inactive_vmcs),
+        TEST(slots_go_by_their_last_use),
+        TEST(shadowing_follows_the_table),
         TEST(launch_states),
         TEST(refused_entries),
         TEST(entries_follow_the_checks),

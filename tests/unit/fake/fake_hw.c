@@ -11,6 +11,8 @@ enum { VMCS_MAX = 256, VMCS_FIELDS = 0x8000, MSR_MAX = 256, CR_MAX = 5, FORBIDDE
 struct fake_vmcs {
     uint64_t pa;
     bool launched;
+    bool active;
+    unsigned active_on;
     uint64_t fields[VMCS_FIELDS];
 };
 
@@ -164,6 +166,10 @@ bool hw_vmptrld(hpa_t pa)
         *slot = calloc(1, sizeof(**slot));
         (*slot)->pa = pa.raw;
     }
+    if ((*slot)->active && (*slot)->active_on != cpu_index)
+        DIE("VMPTRLD of a VMCS that is active on another CPU");
+    (*slot)->active = true;
+    (*slot)->active_on = cpu_index;
     loaded = *slot;
     return true;
 }
@@ -174,7 +180,7 @@ bool hw_vmclear(hpa_t pa)
 
     fake_counts.vmclear++;
     if (v != NULL)
-        v->launched = false;
+        v->launched = v->active = false;
     if (loaded != NULL && loaded->pa == pa.raw)
         loaded = NULL;
     return true;
