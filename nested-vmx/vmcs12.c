@@ -158,16 +158,16 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
 /* A free slot, made by writing back the one used least recently if need be. */
 static struct vmcs12 *slot_for_new(struct cpu *cpu)
 {
-    struct vmcs12 *v = find(cpu, NO_VMCS);
+    struct vmcs12 *v = find(cpu, NO_VMCS), *oldest = cpu->slots + (cpu->current == cpu->slots);
 
     if (v != NULL)
         return v;
-    for (struct vmcs12 *other = cpu->slots; other < cpu->slots + VMCS12_PER_CPU; other++) {
-        if (other != cpu->current && (v == NULL || other->last_use < v->last_use))
-            v = other;
+    for (v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
+        if (v != cpu->current && v->last_use < oldest->last_use)
+            oldest = v;
     }
-    save(cpu, v);
-    return v;
+    save(cpu, oldest);
+    return oldest;
 }
 
 static void load(struct cpu *cpu, struct vmcs12 *v)
