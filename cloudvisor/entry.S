@@ -71,11 +71,8 @@ layer_entry:
     popfq
     ret
 
-    .text
-/* A VM exit lands here with RSP behind cpu->gpr, so that the pushes fill it. */
-    .globl vmexit_entry
-    .p2align 4
-vmexit_entry:
+/* General registers in the order of cpu->gpr; `rsp_slot` fills the place of RSP, which is not restored. */
+    .macro push_gprs rsp_slot
     push %r15
     push %r14
     push %r13
@@ -87,11 +84,38 @@ vmexit_entry:
     push %rdi
     push %rsi
     push %rbp
-    push %rax /* RSP's slot */
+    push \rsp_slot
     push %rbx
     push %rdx
     push %rcx
     push %rax
+    .endm
+
+    .macro pop_gprs
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rbx
+    pop %rbp
+    pop %rbp
+    pop %rsi
+    pop %rdi
+    pop %r8
+    pop %r9
+    pop %r10
+    pop %r11
+    pop %r12
+    pop %r13
+    pop %r14
+    pop %r15
+    .endm
+
+    .text
+/* A VM exit lands here with RSP behind cpu->gpr, so that the pushes fill it. */
+    .globl vmexit_entry
+    .p2align 4
+vmexit_entry:
+    push_gprs %rax
     mov %gs:0, %rbx
     mov CPU_STACK_TOP(%rbx), %rsp
     rdtsc
@@ -116,22 +140,7 @@ enter_window:
     jne serve_requests
     cmpl $0, CPU_LAUNCH(%rbx)
     lea CPU_GPR(%rbx), %rsp
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rbx
-    pop %rbp /* RSP's slot */
-    pop %rbp
-    pop %rsi
-    pop %rdi
-    pop %r8
-    pop %r9
-    pop %r10
-    pop %r11
-    pop %r12
-    pop %r13
-    pop %r14
-    pop %r15
+    pop_gprs
     jne 1f
     vmresume
     jmp 2f
@@ -229,7 +238,6 @@ exception_\vector:
     pushq $\vector
     jmp exception_common
     .endm
-    .altmacro
     exception 0, 0
     exception 1, 0
     exception 3, 0
@@ -252,41 +260,11 @@ exception_\vector:
     exception 21, 1
 
 exception_common:
-    push %r15
-    push %r14
-    push %r13
-    push %r12
-    push %r11
-    push %r10
-    push %r9
-    push %r8
-    push %rdi
-    push %rsi
-    push %rbp
-    push %rsp
-    push %rbx
-    push %rdx
-    push %rcx
-    push %rax
+    push_gprs %rsp
     mov %rsp, %rdi
     cld
     call exception_handle
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rbx
-    pop %rbp
-    pop %rbp
-    pop %rsi
-    pop %rdi
-    pop %r8
-    pop %r9
-    pop %r10
-    pop %r11
-    pop %r12
-    pop %r13
-    pop %r14
-    pop %r15
+    pop_gprs
     add $16, %rsp
     iretq
 

@@ -5,7 +5,6 @@
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum { MSR_EFER = 0xc0000080, MSR_PAT = 0x277 };
 #define CR4_PKE   UINT64_C(0x400000)
 #define CR4_CET   UINT64_C(0x800000)
 #define CR4_PKS   UINT64_C(0x1000000)
