@@ -9,8 +9,8 @@
 all: cloudvisor ## build cloudvisor.efi and the host's tool cvctl
 cloudvisor: build/cloudvisor.efi build/cvctl
 
-include cloudvisor/targets.mk
 include crypto/targets.mk
+include cloudvisor/targets.mk
 include cloudvisor/loader/targets.mk
 include tests/targets.mk
 include tests/unit.mk

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The layer: everything that runs in VMX root mode, linked to one flat image that the loader embeds.
+# The layer: everything that runs in VMX root mode, linked to one flat image that the loader embeds. CRYPTO_OBJECTS and
+# CRYPTO_LIBRARY, from crypto/targets.mk, must be known here.
 
 LAYER_SOURCES := $(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c)
-LAYER_SOURCES := $(filter-out cloudvisor/asm_offsets.c,$(LAYER_SOURCES))
+LAYER_SOURCES := $(filter-out cloudvisor/asm_offsets.c,$(LAYER_SOURCES)) cloudvisor/bundle/bundle_check.c
 LAYER_OBJECTS := $(LAYER_SOURCES:%.c=build/layer/%.o) build/layer/cloudvisor/entry.o
 
 LAYER_CFLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -ffreestanding -fpie \
@@ -25,10 +26,10 @@ build/layer/cloudvisor/entry.o: cloudvisor/entry.S build/layer/asm_offsets.h
 	@echo CC $<
 	@$(CC) $(LAYER_CFLAGS) -c $< -o $@
 
-build/layer.elf: $(LAYER_OBJECTS) cloudvisor/layer.lds
+build/layer.elf: $(LAYER_OBJECTS) $(CRYPTO_OBJECTS) $(CRYPTO_LIBRARY) cloudvisor/layer.lds
 	@echo LD $@
 	@$(LD) -static -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none --no-warn-rwx-segments \
-		-T cloudvisor/layer.lds $(LAYER_OBJECTS) -o $@
+		-T cloudvisor/layer.lds -Map build/layer.map $(LAYER_OBJECTS) $(CRYPTO_OBJECTS) $(CRYPTO_LIBRARY) -o $@
 
 build/layer.bin: build/layer.elf
 	objcopy -O binary $< $@

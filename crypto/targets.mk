@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The crypto module of the layer: its objects and the library that they are linked with. layer.elf takes
-# $(CRYPTO_OBJECTS) and, behind all objects, $(CRYPTO_LIBRARY). LAYER_CFLAGS and the rule for *.c are the layer's.
+# $(CRYPTO_OBJECTS) and, behind all objects, $(CRYPTO_LIBRARY). LAYER_CFLAGS and the rule for *.c are the layer's,
+# whose file is included behind this one.
 
 CRYPTO_LIBRARY ?= /usr/lib/x86_64-linux-gnu/libmbedcrypto.a
 CRYPTO_SOURCES := $(wildcard crypto/*.c)
@@ -26,8 +27,8 @@ build/crypto/link_check: $(CRYPTO_CHECK_OBJECTS) $(CRYPTO_LIBRARY)
 	$(crypto_link) $(CRYPTO_CHECK_OBJECTS) $(CRYPTO_LIBRARY) -o $@
 
 .PHONY: crypto-link-check crypto-cost
-crypto-link-check: build/crypto/layer-address build/crypto/link_check ## link the crypto module without a C library
-	crypto/tests/link-check $(if $(V),-v) $< $<.map $(CRYPTO_LIBRARY)
+crypto-link-check: build/crypto/layer-address build/crypto/link_check build/layer.elf ## link the crypto module without a C library
+	crypto/tests/link-check $(if $(V),-v) $< $<.map $(CRYPTO_LIBRARY) build/layer.map
 	build/crypto/link_check
 
 # Instructions per page, counted by valgrind's callgrind in a hosted build of the same files.

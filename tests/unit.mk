@@ -118,7 +118,8 @@ fuzz-long: $(fuzz_programs)
 # ---- Lints. ----
 
 c_files = $(shell git ls-files '*.c' '*.h')
-layer_c := $(filter-out cloudvisor/asm_offsets.c,$(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c crypto/*.c))
+layer_c := $(filter-out cloudvisor/asm_offsets.c,$(wildcard cloudvisor/*.c nested-vmx/*.c ept-guard/*.c crypto/*.c) \
+	cloudvisor/bundle/bundle_check.c)
 efi_c := $(wildcard cloudvisor/loader/*.c untrusted-hypervisor-harness/*/*.c)
 test_c := $(wildcard tests/unit/*.c tests/unit/fake/*.c tests/fuzz/*.c)
 layer_lint := -std=gnu17 -ffreestanding -I. -Icloudvisor/hw -Ibuild/layer

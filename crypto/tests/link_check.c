@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The crypto module as the layer will link it, without a C library: a static program whose only helpers are a stack
- * and three system calls. It seals and opens a page with real random keys, checks the vector registers,
+ * and three system calls. It seals and opens a page with real random keys, hashes, checks the vector registers,
  * and finally smashes the canary, which must end in cv_panic. Exit code 0 if all of it held.
  */
 #include <string.h>
 #include <mbedtls/ctr_drbg.h>
+#include <mbedtls/sha256.h>
 #include "cloudvisor/log.h"
 #include "crypto/page_crypt.h"
 #include "crypto/random.h"
@@ -57,12 +58,29 @@ static bool frame_is(uint64_t value)
     return true;
 }
 
+/* SHA-256 of "abc", the first example of FIPS 180-4. */
+static bool hash_is_known(void)
+{
+    static const uint8_t first[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
+    static mbedtls_sha256_context hash;
+    uint8_t digest[32] = { 0 };
+    bool done;
+
+    mbedtls_sha256_init(&hash);
+    done = mbedtls_sha256_starts_ret(&hash, 0) == 0 &&
+           mbedtls_sha256_update_ret(&hash, (const uint8_t *)"abc", 3) == 0 &&
+           mbedtls_sha256_finish_ret(&hash, digest) == 0;
+    mbedtls_sha256_free(&hash);
+    return done && memcmp(digest, first, sizeof(first)) == 0;
+}
+
 static void use_everything(void)
 {
     static const uint8_t extra[32];
     struct page_seal seal = { 0 };
     uint8_t key[PAGE_CRYPT_KEY_BYTES];
 
+    must(hash_is_known(), "link check: hash\n");
     must(random_init(extra, sizeof(extra)), "link check: random_init\n");
     must(random_bytes(key, sizeof(key)), "link check: random\n");
     page_crypt_init(&crypt);
