@@ -57,6 +57,7 @@ struct boot_info {
     uint32_t log_port;              /* enum boot_log_port */
     uint32_t unlisted_cpus;         /* 1: there may be CPUs that the firmware does not list or has disabled */
     uint32_t shadowing;             /* 1: use hardware VMCS shadowing where the CPU has it */
+    uint32_t tsc_khz;               /* of the time-stamp counter; 0: not known */
     uint32_t apic_id[BOOT_CPU_MAX]; /* by CPU index; 0 is the boot CPU */
     uint32_t memory_count;
     struct boot_memory_range memory[BOOT_MEMORY_MAX];
@@ -75,6 +76,8 @@ enum demote_error {
     DEMOTE_VMXON_FAILED,
     DEMOTE_VMLAUNCH_FAILED,
     DEMOTE_UNSUITABLE_CPU,
+    DEMOTE_NO_RANDOM,
+    DEMOTE_CRYPTO_FAILED,
 };
 
 #endif

@@ -12,6 +12,8 @@
 #include "cloudvisor/pool.h"
 #include "cloudvisor/power.h"
 #include "cloudvisor/vmcs01.h"
+#include "crypto/page_crypt.h"
+#include "crypto/random.h"
 #include "ept-guard/ept02.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
@@ -126,8 +128,8 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     cpu_init_idt();
     apic_init(trap);
     power_init();
-    cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, INIT and SIPI by %s", boot->region_base, boot->region_size >> 20,
-           boot->cpu_count, trap ? "trapped ICR writes" : "VM exits");
+    cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, TSC %u kHz, INIT and SIPI by %s", boot->region_base,
+           boot->region_size >> 20, boot->cpu_count, boot->tsc_khz, trap ? "trapped ICR writes" : "VM exits");
     return DEMOTE_OK;
 }
 
@@ -164,6 +166,30 @@ static struct cpu *create_cpu(uint64_t index)
     *(uint32_t *)phys_to_virt(cpu->vmxon) = (uint32_t)caps_hw.basic & INT32_MAX;
     *(uint32_t *)phys_to_virt(cpu->vmcs01) = (uint32_t)caps_hw.basic & INT32_MAX;
     return cpu;
+}
+
+/*
+ * Makes the crypto library usable in this CPU's root mode; on CPU 0 seeds the generator and tries page encryption. FS
+ * base is root mode's meanwhile; SSE is on, as UEFI demands of firmware.
+ */
+static enum demote_error start_crypto(struct cpu *cpu)
+{
+    uint64_t fs_base = hw_rdmsr(MSR_FS_BASE);
+    enum demote_error error = DEMOTE_OK;
+
+    if (!crypto_cpu_init(&cpu->crypto))
+        return DEMOTE_NO_RANDOM;
+    if (cpu->index != 0)
+        return DEMOTE_OK;
+    hw_wrmsr(MSR_FS_BASE, (uint64_t)&cpu->crypto);
+    crypto_begin(&cpu->crypto.interrupted);
+    if (!random_init(NULL, 0))
+        error = DEMOTE_NO_RANDOM;
+    else if (!page_crypt_self_check())
+        error = DEMOTE_CRYPTO_FAILED;
+    crypto_end(&cpu->crypto.interrupted);
+    hw_wrmsr(MSR_FS_BASE, fs_base);
+    return error;
 }
 
 static bool enter_root(struct cpu *cpu)
@@ -272,9 +298,10 @@ uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame
         return DEMOTE_BAD_BOOT_INFO;
     layer_lock();
     cpu = create_cpu(index);
+    error = cpu == NULL ? DEMOTE_NO_MEMORY : start_crypto(cpu);
     layer_unlock();
-    if (cpu == NULL)
-        return DEMOTE_NO_MEMORY;
+    if (error != DEMOTE_OK)
+        return error;
     if (!enter_root(cpu))
         return DEMOTE_VMXON_FAILED;
     vmcs01_init(cpu);

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "crypto/vector_state.h"
 #include "hw.h"
 #include "nested-vmx/vmx_bits.h"
 
@@ -81,6 +82,7 @@ struct cpu {
     uint64_t stats[STAT_COUNT];
     uint64_t exits[LEVEL_COUNT][EXIT_REASON_COUNT];
 
+    struct crypto_cpu crypto; /* FS base points here in root mode */
     struct tss tss;
     uint64_t gdt[5] __attribute__((aligned(16)));
     uint8_t ist_stack[IST_STACK_SIZE] __attribute__((aligned(16)));

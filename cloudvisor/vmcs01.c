@@ -23,9 +23,9 @@ uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted)
 
 void cpu_write_host_state(struct cpu *cpu)
 {
-    hw_vmwrite(VMCS_HOST_CR0, (hw_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW));
+    hw_vmwrite(VMCS_HOST_CR0, (hw_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW | CR0_TS | CR0_EM));
     hw_vmwrite(VMCS_HOST_CR3, boot->root_cr3);
-    hw_vmwrite(VMCS_HOST_CR4, (hw_read_cr4() | CR4_OSXSAVE) & ~(CR4_CET | CR4_PKS | CR4_PKE | CR4_SMXE));
+    hw_vmwrite(VMCS_HOST_CR4, (hw_read_cr4() | CR4_OSFXSR | CR4_OSXSAVE) & ~(CR4_CET | CR4_PKS | CR4_PKE | CR4_SMXE));
     hw_vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
     hw_vmwrite(VMCS_HOST_SS_SELECTOR, SEL_DATA);
     hw_vmwrite(VMCS_HOST_DS_SELECTOR, 0);
@@ -33,7 +33,7 @@ void cpu_write_host_state(struct cpu *cpu)
     hw_vmwrite(VMCS_HOST_FS_SELECTOR, 0);
     hw_vmwrite(VMCS_HOST_GS_SELECTOR, 0);
     hw_vmwrite(VMCS_HOST_TR_SELECTOR, SEL_TSS);
-    hw_vmwrite(VMCS_HOST_FS_BASE, 0);
+    hw_vmwrite(VMCS_HOST_FS_BASE, (uint64_t)&cpu->crypto);
     hw_vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
     hw_vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
     hw_vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);

@@ -15,6 +15,8 @@ enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
 enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 
 #define CR0_PE       UINT64_C(0x1)
+#define CR0_EM       UINT64_C(0x4)
+#define CR0_TS       UINT64_C(0x8)
 #define CR0_NE       UINT64_C(0x20)
 #define CR0_WP       UINT64_C(0x10000)
 #define CR0_NW       UINT64_C(0x20000000)
@@ -22,6 +24,7 @@ enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 #define CR0_PG       UINT64_C(0x80000000)
 #define CR4_PSE      UINT64_C(0x10)
 #define CR4_PAE      UINT64_C(0x20)
+#define CR4_OSFXSR   UINT64_C(0x200)
 #define CR4_LA57     UINT64_C(0x1000)
 #define CR4_VMXE     UINT64_C(0x2000)
 #define CR4_SMXE     UINT64_C(0x4000)

@@ -10,7 +10,7 @@
 
 bool crypto_cpu_init(struct crypto_cpu *cpu)
 {
-    if (!hw_rdrand64(&cpu->canary))
+    if (!random_word(&cpu->canary))
         return false;
     cpu->canary &= ~UINT64_C(0xff); /* its zero byte ends a string that runs over it */
     return cpu->canary != 0;

@@ -63,4 +63,10 @@ __attribute__((warn_unused_result)) enum page_crypt_result page_crypt_open(struc
 /* Wipes the key. The context may be used again after page_crypt_init. */
 void page_crypt_free(struct page_crypt *ctx);
 
+/*
+ * Whether a page comes back from seal and open as it was, encrypted in between, and is refused when it isn't what was
+ * sealed. Once at start, behind random_init, so that a broken link or processor is noticed before any secret exists.
+ */
+__attribute__((warn_unused_result)) bool page_crypt_self_check(void);
+
 #endif

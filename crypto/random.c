@@ -28,7 +28,7 @@ static bool draw_retry(bool (*draw)(uint64_t *value), int tries, uint64_t *value
     return false;
 }
 
-static bool draw_word(uint64_t *value)
+bool random_word(uint64_t *value)
 {
     if (draw_retry(hw_rdseed64, RDSEED_TRIES, value))
         return true;
@@ -58,7 +58,7 @@ static int draw_seed(void *unused, unsigned char *to, size_t size)
 
     (void)unused;
     for (size_t i = 0; good && i < SEED_WORDS; i++)
-        good = draw_word(&words[i]) && !word_is_stuck(words, i);
+        good = random_word(&words[i]) && !word_is_stuck(words, i);
     if (good)
         memcpy(to, words, sizeof(words));
     mbedtls_platform_zeroize(words, sizeof(words));

@@ -20,6 +20,9 @@ enum { RANDOM_EXTRA_MAX = 256, RANDOM_BYTES_MAX = 1024 };
 bool hw_rdseed64(uint64_t *value);
 bool hw_rdrand64(uint64_t *value);
 
+/* One word from that source, which may be known to whoever built the processor. No use of the library. */
+__attribute__((warn_unused_result)) bool random_word(uint64_t *value);
+
 /*
  * Seeds the generator. `extra`, at most RANDOM_EXTRA_MAX bytes, is mixed in: the TPM's random bytes, which help if
  * the processor's are weak and do no harm if they are known. False if the source fails.

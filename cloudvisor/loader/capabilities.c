@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Capabilities of the calling CPU by CPUID, CR4 and the VMX capability MSRs. Invariant: no MSR is read that CPUID
- * or a capability MSR has not announced.
+ * Capabilities of the calling CPU by CPUID, CR4 and the VMX capability MSRs, and the rate of its time-stamp counter.
+ * Invariant: no MSR is read that CPUID or a capability MSR has not announced.
  */
 #include "cloudvisor/loader/capabilities.h"
+#include "cloudvisor/loader/firmware.h"
+#include "cloudvisor/loader/tsc.h"
+
+enum { CPUID_CRYSTAL = 0x15, WAIT_COUNT = 3, WAIT_MICROSECONDS = 50000 };
 
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
@@ -40,6 +44,7 @@ void capabilities_read(void *argument)
 
     *cpu = (struct cpu_capabilities){ 0 };
     cpu->word[CAP_CPUID1_ECX] = cpuid(1).ecx;
+    cpu->word[CAP_CPUID1_EDX] = cpuid(1).edx;
     cpu->word[CAP_CR4] = read_cr4();
     if (cpuid(0x80000000).eax >= 0x80000001)
         cpu->word[CAP_CPUID80000001_EDX] = cpuid(0x80000001).edx;
@@ -48,4 +53,34 @@ void capabilities_read(void *argument)
     cpu->word[CAP_FEATURE_CONTROL] = read_msr(MSR_FEATURE_CONTROL);
     vmx_caps_read(&caps, read_msr);
     capabilities_take_vmx(cpu, &caps);
+}
+
+static uint64_t read_tsc(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+uint32_t capabilities_tsc_khz(void)
+{
+    uint64_t ticks[WAIT_COUNT];
+    uint32_t khz = 0;
+
+    if (cpuid(0).eax >= CPUID_CRYSTAL) {
+        struct cpuid_result leaf = cpuid(CPUID_CRYSTAL);
+
+        khz = tsc_khz_by_crystal(leaf.eax, leaf.ebx, leaf.ecx);
+    }
+    if (khz != 0)
+        return khz;
+    for (unsigned i = 0; i < WAIT_COUNT; i++) {
+        uint64_t start = read_tsc();
+
+        if (EFI_ERROR(firmware_boot->Stall(WAIT_MICROSECONDS)))
+            return 0;
+        ticks[i] = read_tsc() - start;
+    }
+    return tsc_khz_by_waits(ticks, WAIT_COUNT, WAIT_MICROSECONDS);
 }

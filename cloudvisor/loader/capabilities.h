@@ -8,4 +8,7 @@
 /* Fills `cpu` (struct cpu_capabilities) for the calling CPU. Signature for cpus_run(); changes no state. */
 void capabilities_read(void *cpu);
 
+/* Ticks of the time-stamp counter per millisecond, as CPUID says or else measured, which takes 0.15 s; 0: unknown. */
+uint32_t capabilities_tsc_khz(void);
+
 #endif

@@ -52,6 +52,8 @@ static const char *reason_name(uint64_t reason)
     case DEMOTE_VMXON_FAILED: return "DEMOTE_VMXON_FAILED: VMXON failed";
     case DEMOTE_VMLAUNCH_FAILED: return "DEMOTE_VMLAUNCH_FAILED: the first VM entry failed";
     case DEMOTE_UNSUITABLE_CPU: return "DEMOTE_UNSUITABLE_CPU: the CPU lacks something that the layer needs";
+    case DEMOTE_NO_RANDOM: return "DEMOTE_NO_RANDOM: the CPU gives no usable random numbers";
+    case DEMOTE_CRYPTO_FAILED: return "DEMOTE_CRYPTO_FAILED: a page does not come back from encryption as it was";
     default: return "unknown reason";
     }
 }

@@ -5,6 +5,7 @@
  * Invariants: the region is EfiReservedMemoryType, so no later stage uses it; boot_info describes what is there.
  */
 #include "cloudvisor/loader/layer_place.h"
+#include "cloudvisor/loader/capabilities.h"
 #include "cloudvisor/loader/console.h"
 #include "cloudvisor/loader/layer_image.h"
 
@@ -104,6 +105,7 @@ static void fill_boot_info(const struct layer *layer, const struct conf *conf, c
     info->init_mode = conf->init_mode;
     info->log_port = conf->log_port;
     info->shadowing = conf->shadowing;
+    info->tsc_khz = capabilities_tsc_khz();
     info->unlisted_cpus = cpus->unlisted;
     info->cpu_count = cpus->count;
     firmware_boot->CopyMem(info->apic_id, (void *)cpus->apic_id, sizeof(info->apic_id));

@@ -26,6 +26,12 @@ struct need {
 static const struct need needs[] = {
     NEED(CAP_CPUID80000001_EDX, CPUID80000001_EDX_LM, "64-bit mode (CPUID 80000001h EDX.LM)"),
     NEED(CAP_CPUID80000001_EDX, CPUID80000001_EDX_NX, "execute-disable pages (CPUID 80000001h EDX.NX)"),
+    NEED(CAP_CPUID1_EDX, CPUID1_EDX_FXSR, "FXSAVE (CPUID 1 EDX.FXSR)"),
+    NEED(CAP_CPUID1_EDX, CPUID1_EDX_SSE2, "SSE2 (CPUID 1 EDX.SSE2)"),
+    NEED(CAP_CPUID1_ECX, CPUID1_ECX_XSAVE, "XSAVE (CPUID 1 ECX.XSAVE)"),
+    NEED(CAP_CPUID1_ECX, CPUID1_ECX_AES, "AES-NI (CPUID 1 ECX.AESNI); it may be switched off in the firmware set-up"),
+    NEED(CAP_CPUID1_ECX, CPUID1_ECX_PCLMULQDQ, "carry-less multiplication (CPUID 1 ECX.PCLMULQDQ)"),
+    NEED(CAP_CPUID1_ECX, CPUID1_ECX_RDRAND, "random numbers (CPUID 1 ECX.RDRAND)"),
     { CAP_CR4, CR4_LA57, 0, "4-level paging in the firmware (CR4.LA57 is set)" },
     NEED(CAP_CPUID1_ECX, CPUID1_ECX_VMX, "VMX (CPUID 1 ECX.VMX); it may be switched off in the firmware set-up"),
     NEED(CAP_FEATURE_CONTROL, FEATURE_CONTROL_VMX_OUTSIDE,

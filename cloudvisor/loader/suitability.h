@@ -13,6 +13,7 @@
 /* Sources of capability bits. Those from CAP_VMX_BASIC on only mean something when CPUID announces VMX. */
 enum capability {
     CAP_CPUID1_ECX,
+    CAP_CPUID1_EDX,
     CAP_CPUID80000001_EDX,
     CAP_CR4,
     CAP_FEATURE_CONTROL,
@@ -30,7 +31,13 @@ struct cpu_capabilities {
     uint64_t word[CAP_COUNT];
 };
 
+#define CPUID1_ECX_PCLMULQDQ        (UINT64_C(1) << 1)
 #define CPUID1_ECX_VMX              (UINT64_C(1) << 5)
+#define CPUID1_ECX_AES              (UINT64_C(1) << 25)
+#define CPUID1_ECX_XSAVE            (UINT64_C(1) << 26)
+#define CPUID1_ECX_RDRAND           (UINT64_C(1) << 30)
+#define CPUID1_EDX_FXSR             (UINT64_C(1) << 24)
+#define CPUID1_EDX_SSE2             (UINT64_C(1) << 26)
 #define CPUID80000001_EDX_NX        (UINT64_C(1) << 20)
 #define CPUID80000001_EDX_1GIB      (UINT64_C(1) << 26)
 #define CPUID80000001_EDX_LM        (UINT64_C(1) << 29)

@@ -82,6 +82,7 @@ static void use_everything(void)
 
     must(hash_is_known(), "link check: hash\n");
     must(random_init(extra, sizeof(extra)), "link check: random_init\n");
+    must(page_crypt_self_check(), "link check: self-check\n");
     must(random_bytes(key, sizeof(key)), "link check: random\n");
     page_crypt_init(&crypt);
     must(page_crypt_setkey(&crypt, key, 1) == PAGE_CRYPT_OK, "link check: setkey\n");

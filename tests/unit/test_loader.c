@@ -8,6 +8,7 @@
 #include "cloudvisor/loader/memory_map.h"
 #include "cloudvisor/loader/root_tables.h"
 #include "cloudvisor/loader/suitability.h"
+#include "cloudvisor/loader/tsc.h"
 #include "processors.h"
 
 #define PAGE UINT64_C(4096)
@@ -19,7 +20,9 @@ static struct cpu_capabilities broadwell(void)
 {
     const struct vmx_caps caps = processor_broadwell();
     struct cpu_capabilities cpu = { .word = {
-                                        [CAP_CPUID1_ECX] = CPUID1_ECX_VMX,
+                                        [CAP_CPUID1_ECX] = CPUID1_ECX_VMX | CPUID1_ECX_XSAVE | CPUID1_ECX_AES |
+                                                           CPUID1_ECX_PCLMULQDQ | CPUID1_ECX_RDRAND,
+                                        [CAP_CPUID1_EDX] = CPUID1_EDX_FXSR | CPUID1_EDX_SSE2,
                                         [CAP_CPUID80000001_EDX] = CPUID80000001_EDX_LM | CPUID80000001_EDX_NX |
                                                                   CPUID80000001_EDX_1GIB,
                                         [CAP_CR4] = 0x668,
@@ -51,6 +54,12 @@ struct lack {
 static const struct lack lacks[] = {
     { CAP_CPUID80000001_EDX, CPUID80000001_EDX_LM, "64-bit mode" },
     { CAP_CPUID80000001_EDX, CPUID80000001_EDX_NX, "execute-disable" },
+    { CAP_CPUID1_EDX, CPUID1_EDX_FXSR, "FXSAVE" },
+    { CAP_CPUID1_EDX, CPUID1_EDX_SSE2, "SSE2" },
+    { CAP_CPUID1_ECX, CPUID1_ECX_XSAVE, "XSAVE" },
+    { CAP_CPUID1_ECX, CPUID1_ECX_AES, "AES-NI" },
+    { CAP_CPUID1_ECX, CPUID1_ECX_PCLMULQDQ, "carry-less" },
+    { CAP_CPUID1_ECX, CPUID1_ECX_RDRAND, "random numbers" },
     { CAP_VMX_BASIC, UINT64_C(1) << 55, "true VMX control" },
     { CAP_VMX_BASIC, UINT64_C(2) << 50, "write-back VMCS" },
     { CAP_PIN, PIN_NMI_EXITING, "NMI exiting" },
@@ -96,10 +105,13 @@ static void test_each_lack_is_named(void **state)
 
 static void test_no_vmx_is_one_lack(void **state)
 {
-    struct cpu_capabilities cpu = { .word = { [CAP_CPUID80000001_EDX] = CPUID80000001_EDX_LM | CPUID80000001_EDX_NX } };
+    struct cpu_capabilities cpu = broadwell();
     const char *first;
 
     (void)state;
+    for (enum capability source = CAP_FEATURE_CONTROL; source < CAP_COUNT; source++)
+        cpu.word[source] = 0;
+    cpu.word[CAP_CPUID1_ECX] &= ~CPUID1_ECX_VMX;
     assert_int_equal(missing_count(&cpu, &first), 1);
     assert_non_null(strstr(first, "VMX (CPUID"));
 }
@@ -129,6 +141,39 @@ static void test_broadwell_suits(void **state)
     cpu.word[CAP_FEATURE_CONTROL] = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX_OUTSIDE;
     assert_int_equal(missing_count(&cpu, &first), 0);
     assert_true(suitability_has_1gib_pages(&cpu));
+}
+
+/* ---- The time-stamp counter ---- */
+
+static void test_tsc_by_crystal(void **state)
+{
+    (void)state;
+    assert_int_equal(tsc_khz_by_crystal(0, 0, 0), 0);
+    assert_int_equal(tsc_khz_by_crystal(0, 216, 24000000), 0);
+    assert_int_equal(tsc_khz_by_crystal(2, 0, 24000000), 0);
+    assert_int_equal(tsc_khz_by_crystal(2, 216, 0), 0);
+    assert_int_equal(tsc_khz_by_crystal(1, UINT32_MAX, UINT32_MAX), 0);
+    assert_int_equal(tsc_khz_by_crystal(1, 1001, UINT32_MAX), 0);
+    assert_int_equal(tsc_khz_by_crystal(1, 1000, UINT32_MAX), UINT32_MAX);
+    assert_int_equal(tsc_khz_by_crystal(2, 216, 24000000), 2592000);
+    assert_int_equal(tsc_khz_by_crystal(3, 343, 19200000), 2195200);
+    assert_int_equal(tsc_khz_by_crystal(1, 4294967, 1000), 4294967); /* the product has more than 32 bits */
+}
+
+static void test_tsc_by_waits(void **state)
+{
+    const uint64_t late[] = { 5000100, 5000000, 9000000 };
+    const uint64_t overflow[] = { UINT64_MAX / 1000 + 1 };
+    const uint64_t fast[] = { (uint64_t)UINT32_MAX * 50 + 49 };
+
+    (void)state;
+    assert_int_equal(tsc_khz_by_waits(late, 0, 50000), 0);
+    assert_int_equal(tsc_khz_by_waits(late, 3, 0), 0);
+    assert_int_equal(tsc_khz_by_waits(overflow, 1, 50000), 0);
+    assert_int_equal(tsc_khz_by_waits(fast, 1, 49999), 0);
+    assert_int_equal(tsc_khz_by_waits(fast, 1, 50000), UINT32_MAX);
+    assert_int_equal(tsc_khz_by_waits(late, 1, 50000), 100002);
+    assert_int_equal(tsc_khz_by_waits(late, 3, 50000), 100000);
 }
 
 /* ---- Memory map ---- */
@@ -383,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_no_vmx_is_one_lack),
         cmocka_unit_test(test_feature_control_and_la57),
         cmocka_unit_test(test_broadwell_suits),
+        cmocka_unit_test(test_tsc_by_crystal),
+        cmocka_unit_test(test_tsc_by_waits),
         cmocka_unit_test(test_map_overflow),
         cmocka_unit_test(test_map_too_many),
         cmocka_unit_test(test_map_sorts_merges_clips),
