@@ -16,7 +16,7 @@ packages: ## install the Debian packages that are missing
 	@tests/install-packages
 
 testbed-bochs: $(TB)/preload.so
-testbed: testbed-bochs $(TB)/base.lz4 $(TB)/guest.cpio $(TB)/guest-init $(TB)/kernel/version \
+testbed: testbed-bochs $(TB)/base.lz4 $(TB)/guest.cpio $(TB)/guest-init $(TB)/bundle-initrd.lz4 $(TB)/kernel/version \
 	$(TB)/grubx64.efi $(TB)/acpi/dsdt.aml $(TB)/acpi/facp.aml
 
 $(TB) $(TB)/acpi:
@@ -26,7 +26,7 @@ $(TB)/preload.so: tests/bochs/preload.c | $(TB)
 	gcc $(TB_CFLAGS) -shared -fPIC -o $@ $<
 
 $(TB)/guest-init: tests/guest/init.c tests/guest/workload.h | $(TB)
-	gcc $(TB_CFLAGS) -static -o $@ $<
+	gcc $(TB_CFLAGS) -static -s -o $@ $<
 
 $(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/guest -o $@ $<
@@ -48,6 +48,11 @@ $(TB)/kernel/version: tests/fetch-kernel
 
 $(TB)/guest.cpio: $(TB)/guest-init $(TB)/kernel/version tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py guest $@ $(TB)/guest-init $(TB)/kernel
+
+# For bundles: the same program, without modules. Each byte counts, since a launch hashes all of them.
+$(TB)/bundle-initrd.lz4: $(TB)/guest-init tests/testbed/initramfs.py
+	$(TB_PYTHON) tests/testbed/initramfs.py guest $(TB)/bundle-initrd.cpio $(TB)/guest-init
+	lz4 -q -l -9 -f $(TB)/bundle-initrd.cpio $@
 
 $(TB)/base.cpio: $(TB)/cvprobe $(TB)/kvm_micro tests/host/init tests/host/stages tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB)/cvprobe $(TB)/kvm_micro

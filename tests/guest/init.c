@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Process 1 of a test guest: loads the virtio modules, computes on every CPU,
- * checks memory, reads and rewrites the virtio-blk disk, prints one line per
- * result and powers off. Parameter: cvseed=<number> on the kernel's command
- * line. Each line starts with "CVG "; "CVG done" comes only if all went well.
+ * Process 1 of a test guest: loads the virtio modules, says what machine it
+ * sees, computes on every CPU, checks memory, reads and rewrites the virtio-blk
+ * disk, prints one line per result and powers off. Parameters on the kernel's
+ * command line: cvseed=<number>, cvmemory=<MiB to check>, cvdisk=none. Each
+ * line starts with "CVG "; "CVG done" comes only if all went well.
  */
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -23,6 +26,11 @@
 #include <unistd.h>
 
 #include "workload.h"
+
+#define HYPERVISOR_LEAF    0x40000000u
+#define KERNEL_LOG_BYTES   (256u << 10)
+#define SYSLOG_READ_ALL    3
+#define CPUINFO_LINE_BYTES 8192
 
 static const char *const modules[] = {
     "virtio_ring",           "virtio",     "virtio_mmio", "virtio_pci_modern_dev",
@@ -60,6 +68,78 @@ static void load_modules(void)
     }
 }
 
+/* The parameter's number; unknown words of the kernel's command line come as environment. */
+static uint64_t number_parameter(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void print_hypervisor(void)
+{
+    uint32_t eax, text[4] = { 0 };
+
+    __cpuid(HYPERVISOR_LEAF, eax, text[0], text[1], text[2]);
+    printf("CVG hypervisor %.12s\nCVG cpuid_max %x %x\n", (const char *)text, (unsigned int)__get_cpuid_max(0, NULL),
+           eax);
+}
+
+static void print_clocksource(void)
+{
+    char name[64] = "-";
+    FILE *file = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
+
+    if (!file || fscanf(file, "%63s", name) != 1)
+        fail("clocksource");
+    fclose(file);
+    printf("CVG clocksource %s\n", name);
+}
+
+/* By the kernel's log: nothing in /proc or /sys tells the local APIC's mode. */
+static void print_x2apic(void)
+{
+    char *log = calloc(1, KERNEL_LOG_BYTES + 1);
+
+    if (!log || klogctl(SYSLOG_READ_ALL, log, KERNEL_LOG_BYTES) < 0)
+        fail("kernel log");
+    printf("CVG x2apic %s\n", strstr(log, "Switched APIC routing to physical x2apic") ||
+                                      strstr(log, "Switched APIC routing to cluster x2apic")
+                                  ? "on"
+                                  : "off");
+    free(log);
+}
+
+/* Of the first CPU's flags, those that a protected VM cares for. */
+static void print_flags(void)
+{
+    static const char *const wanted[] = {
+        "x2apic", "tsc_deadline_timer", "rdrand", "aes", "hypervisor", "constant_tsc"
+    };
+    static char line[CPUINFO_LINE_BYTES];
+    FILE *file = fopen("/proc/cpuinfo", "re");
+
+    if (!file)
+        fail("cpuinfo");
+    while (fgets(line, sizeof(line), file) && strncmp(line, "flags", 5) != 0)
+        ;
+    fclose(file);
+    printf("CVG flags");
+    for (char *word = strtok(line, " \t\n"); word; word = strtok(NULL, " \t\n"))
+        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+            if (!strcmp(word, wanted[i]))
+                printf(" %s", word);
+    printf("\n");
+}
+
+static void print_machine(void)
+{
+    print_hypervisor();
+    print_clocksource();
+    print_x2apic();
+    print_flags();
+}
+
 /* In a child bound to the CPU, so that no CPU's result can stand for another's. */
 static uint64_t cpu_loop_on(int cpu, uint64_t seed)
 {
@@ -95,15 +175,15 @@ static void check_cpus(uint64_t seed)
         printf("CVG cpu %016" PRIx64 "\n", cpu_loop_on(cpu, seed));
 }
 
-static void check_memory(uint64_t seed)
+static void check_memory(uint64_t seed, size_t size)
 {
-    uint64_t *words = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (words == MAP_FAILED)
         fail("mmap");
-    workload_fill(words, MEMORY_BYTES / sizeof(*words), seed);
-    printf("CVG memory %016" PRIx64 "\n", workload_digest(words, MEMORY_BYTES / sizeof(*words)));
-    munmap(words, MEMORY_BYTES);
+    workload_fill(words, size / sizeof(*words), seed);
+    printf("CVG memory %016" PRIx64 "\n", workload_digest(words, size / sizeof(*words)));
+    munmap(words, size);
 }
 
 static void disk_transfer(int fd, uint8_t *data, int writing)
@@ -148,8 +228,8 @@ static void check_disk(uint64_t seed)
 
 int main(void)
 {
-    const char *seed_text = getenv("cvseed");
-    uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 1;
+    const char *disk = getenv("cvdisk");
+    uint64_t seed = number_parameter("cvseed", 1);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("CVG up\n");
@@ -157,10 +237,14 @@ int main(void)
         fail("devtmpfs");
     if (mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
         fail("sysfs");
+    if (mount("proc", "/proc", "proc", 0, NULL) < 0)
+        fail("proc");
     load_modules();
+    print_machine();
     check_cpus(seed);
-    check_memory(seed);
-    check_disk(seed);
+    check_memory(seed, (size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
+    if (!disk || strcmp(disk, "none") != 0)
+        check_disk(seed);
     printf("CVG done\n");
     power_off();
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define CPU_LOOP_STEPS 4000000u
-#define MEMORY_BYTES   (8u << 20)
+#define MEMORY_MIB     8u /* unless the guest's command line says otherwise */
 #define DISK_BYTES     (1u << 20)
 
 /* A linear congruential generator: its n-th value also has a closed form. */

@@ -5,8 +5,8 @@
 # user or inode number of the build machine goes into them: equal inputs give
 # equal archives.
 # Usage: initramfs.py base OUT INIT PROGRAM...   busybox, QEMU, host programs
-#        initramfs.py guest OUT INIT KERNEL      the guest's init and modules
-#        initramfs.py kernel OUT KERNEL GUEST_KERNEL GUEST_INITRD [CVCTL]
+#        initramfs.py guest OUT INIT [KERNEL]    the guest's init, and modules
+#        initramfs.py kernel OUT KERNEL GUEST_KERNEL GUEST_INITRD [--program FILE]... [--bundle FILE]...
 
 import os
 import re
@@ -134,8 +134,8 @@ def write_base(out, init, programs):
     archive.close()
 
 
-def write_guest(out, init, kernel_folder):
-    files = module_files(kernel_folder)
+def write_guest(out, init, kernel_folder=None):
+    files = module_files(kernel_folder) if kernel_folder else {}
     archive = Archive(out)
     for folder in ("dev", "proc", "sys"):
         archive.folder(folder)
@@ -146,8 +146,8 @@ def write_guest(out, init, kernel_folder):
     archive.close()
 
 
-def write_kernel(out, kernel_folder, guest_kernel_folder, guest_initrd, cvctl=None):
-    """What changes with the choice of kernels: host modules, the guest."""
+def write_kernel(out, kernel_folder, guest_kernel_folder, guest_initrd, *more):
+    """What changes with the choice of kernels and guests: host modules, the guest, bundles."""
     files = module_files(kernel_folder)
     archive = Archive(out)
     with open(os.path.join(kernel_folder, "version")) as file:
@@ -160,8 +160,11 @@ def write_kernel(out, kernel_folder, guest_kernel_folder, guest_initrd, cvctl=No
     archive.data(folder + "modules.dep", "".join(lines).encode())
     archive.copy("guest/vmlinuz", os.path.join(guest_kernel_folder, "vmlinuz"))
     archive.copy("guest/initrd", guest_initrd)
-    if cvctl:
-        archive.copy("bin/cvctl", cvctl, 0o755)
+    for option, path in zip(more[::2], more[1::2]):
+        if option == "--program":
+            archive.copy("bin/" + os.path.basename(path), path, 0o755)
+        else:
+            archive.copy("guest/" + os.path.basename(path), path)
     archive.close()
 
 

@@ -154,13 +154,15 @@ def guest_fault(guest):
     """Compares a guest's values with our own; the fault in words, or None."""
     if not guest["ok"]:
         return guest.get("reason", "failed").replace("_", " ")
-    expected = workload.expected(int(guest["seed"]))
+    expected = workload.expected(int(guest["seed"]), int(guest["memory_mib"]))
     cpus = guest["cpu"].split(",")
     if len(cpus) != int(guest["vcpus"]) or set(cpus) != {expected["cpu"]}:
         return "CPU loop: %s, expected %s on each vCPU" % (guest["cpu"], expected["cpu"])
-    for key in ("memory", "disk_read", "disk_written"):
+    for key in ("memory",) if "launched" in guest else ("memory", "disk_read", "disk_written"):
         if guest[key] != expected[key]:
             return "%s checksum %s, expected %s" % (key, guest[key], expected[key])
+    if guest["guest"].startswith(("protected-", "strict-")) and guest.get("launched") != "yes":
+        return "ran unprotected"
     return None
 
 
@@ -202,9 +204,9 @@ def summary(results, elapsed, ticks, folder):
     yield from _layer_lines(results)
     for guest in results.guests:
         fault = guest_fault(guest)
+        note = ": " + fault if fault else {"yes": ", protected", "no": ", unprotected"}.get(guest.get("launched"), "")
         yield "guest %-24s %-6s %.2f G ticks%s" % (
-            guest["guest"], "FAIL" if fault else "ok", int(guest.get("ticks", 0)) / 1e9,
-            ": " + fault if fault else "")
+            guest["guest"], "FAIL" if fault else "ok", int(guest.get("ticks", 0)) / 1e9, note)
     for name, values in results.tests.items():
         yield "host test %-20s %s" % (name, "ok" if values["ok"] else "FAIL: %s" % values.get("reason"))
     run = "%.2f G ticks, " % (ticks / 1e9) if ticks else ""
