@@ -6,7 +6,8 @@
 #include "cloudvisor/bundle/bundle_layout.h"
 #include "cloudvisor/bundle/stub/descriptor_offsets.h"
 
-#define MSR_EFER 0xc0000080
+#define MSR_APIC_BASE 0x1b
+#define MSR_EFER      0xc0000080
 
     .section .text.entry, "ax"
     .code32
@@ -111,17 +112,68 @@ stub_interrupt:
     iretq
 
 /*
- * The AP start page: an AP of a protected VM begins here in real mode, for the host's eyes; the call makes it join.
- * Anywhere else nobody starts an AP here.
+ * The AP start page: an AP of a protected VM begins here in real mode, for the host's eyes. It goes to the mode that
+ * the first vCPU had at its launch call, which is what the host believes of a vCPU from then on; the call makes it
+ * join. Page tables are those of the exit window, which the layer fills. The INIT before has masked and emptied the
+ * local APIC. Copied to its page, with the variables filled in: in real mode, all addresses are offsets in the page.
  */
+#define IN_PAGE(label) (label - stub_ap_start)
+
+    .balign 16
     .code16
-    .global stub_ap_start, stub_ap_start_end
+    .global stub_ap_start, stub_ap_variables, stub_ap_long_mode, stub_ap_gdt, stub_ap_start_end
 stub_ap_start:
     cli
-    mov $BUNDLE_CALL_AP_START_NUMBER, %eax
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl IN_PAGE(stub_ap_gdtr)
+    mov IN_PAGE(stub_ap_cr4), %eax
+    mov %eax, %cr4
+    mov IN_PAGE(stub_ap_cr3), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    mov IN_PAGE(stub_ap_efer), %eax
+    xor %edx, %edx
+    wrmsr
+    mov IN_PAGE(stub_ap_cr0), %eax      /* from real mode to 64-bit mode in one step */
+    mov %eax, %cr0
+    ljmpl *IN_PAGE(stub_ap_target)
+
+    .code64
+stub_ap_long_mode:
+    mov $0x18, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    mov $1, %eax
+    cpuid
+    bt $21, %ecx                        /* x2APIC */
+    jnc 1f
+    mov $MSR_APIC_BASE, %ecx
+    rdmsr
+    or $(1 << 10 | 1 << 11), %eax
+    wrmsr
+1:  mov $BUNDLE_CALL_AP_START_NUMBER, %eax
     vmcall
-1:  hlt
-    jmp 1b
+2:  cli
+    hlt
+    jmp 2b
+
+    .balign 8
+stub_ap_gdt:                            /* as the bundle's own */
+    .quad 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+stub_ap_variables:                      /* struct ap_variables */
+stub_ap_cr0:    .long 0
+stub_ap_cr3:    .long 0
+stub_ap_cr4:    .long 0
+stub_ap_efer:   .long 0
+stub_ap_target: .long 0
+                .word 0x10
+stub_ap_gdtr:   .word stub_ap_variables - stub_ap_gdt - 1
+                .long 0
 stub_ap_start_end:
 
     .section .bss

@@ -6,6 +6,8 @@
 #include "cloudvisor/bundle/bundle_layout.h"
 #include "cloudvisor/bundle/stub/stub.h"
 
+#define MSR_EFER      0xc0000080u
+#define EFER_LMA      (1u << 10)
 #define COM1          0x3f8
 #define IDT_ENTRIES   256
 #define NO_LAYER_UD   (~0ull)
@@ -27,7 +29,17 @@ struct __attribute__((packed)) idt_pointer {
 
 static struct idt_entry idt[IDT_ENTRIES];
 
-extern const uint8_t stub_exceptions[], stub_interrupt[], stub_ap_start[], stub_ap_start_end[];
+/* What the code in the AP start page takes from the first vCPU; entry.S has the same list. */
+struct __attribute__((packed)) ap_variables {
+    uint32_t cr0, cr3, cr4, efer;
+    uint32_t target;
+    uint16_t target_selector;
+    uint16_t gdt_limit;
+    uint32_t gdt;
+};
+
+extern const uint8_t stub_exceptions[], stub_interrupt[];
+extern const uint8_t stub_ap_start[], stub_ap_start_end[], stub_ap_variables[], stub_ap_long_mode[], stub_ap_gdt[];
 uint64_t stub_call_layer(uint64_t gpa, uint64_t size);
 _Noreturn void stub_enter_kernel(uint64_t entry, uint64_t boot_params);
 _Noreturn void stub_main(void);
@@ -106,12 +118,20 @@ static void load_idt(void)
     __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
 }
 
-static void place_ap_start(uint64_t gpa)
+/* APs are to come to their call in this CPU's mode. Page tables: those that the layer puts in the exit window. */
+static void place_ap_start(uint32_t gpa, uint64_t page_tables)
 {
-    uint8_t *page = (uint8_t *)gpa;
+    uint8_t *page = (uint8_t *)(uint64_t)gpa;
+    struct ap_variables *variables = (struct ap_variables *)(page + (stub_ap_variables - stub_ap_start));
 
     for (uint32_t i = 0; i < BUNDLE_PAGE_SIZE; i++)
         page[i] = i < (uint32_t)(stub_ap_start_end - stub_ap_start) ? stub_ap_start[i] : 0;
+    variables->cr0 = (uint32_t)read_cr0();
+    variables->cr3 = (uint32_t)page_tables;
+    variables->cr4 = (uint32_t)read_cr4();
+    variables->efer = (uint32_t)read_msr(MSR_EFER) & ~EFER_LMA;
+    variables->target = gpa + (uint32_t)(stub_ap_long_mode - stub_ap_start);
+    variables->gdt = gpa + (uint32_t)(stub_ap_gdt - stub_ap_start);
 }
 
 static void print_reason(uint64_t answer)
@@ -142,7 +162,7 @@ _Noreturn void stub_main(void)
     load_idt();
     quiet_devices(descriptor->machine);
     apic_quiet();
-    place_ap_start(descriptor->ap_start_gpa);
+    place_ap_start(descriptor->ap_start_gpa, descriptor->exit_window_gpa);
 
     answer = stub_call_layer(LAYOUT_DESCRIPTOR_GPA, sizeof(*descriptor));
     print_reason(answer);
