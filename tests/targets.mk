@@ -9,7 +9,7 @@ TB_STATS := $(wildcard cloudvisor/stats.def)
 TB_MODULES := part_gpt fat tar normal linux acpi setpci test echo search configfile halt reboot
 TB_PYTHON := /usr/bin/python3 -B
 
-.PHONY: packages testbed testbed-bochs image run shell kvm-test bench
+.PHONY: host-test packages testbed testbed-bochs image run shell kvm-test bench
 .DELETE_ON_ERROR:
 
 packages: ## install the Debian packages that are missing
@@ -30,6 +30,9 @@ $(TB)/guest-init: tests/guest/init.c tests/guest/workload.h | $(TB)
 
 $(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/guest -o $@ $<
+
+$(TB)/cvsearch: tests/host/cvsearch.c | $(TB)
+	gcc $(TB_CFLAGS) -static -s -o $@ $<
 
 $(TB)/kvm_micro: tests/bench/kvm_micro.c tests/host/hypercall.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/host -o $@ $<
@@ -54,8 +57,8 @@ $(TB)/bundle-initrd.lz4: $(TB)/guest-init tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py guest $(TB)/bundle-initrd.cpio $(TB)/guest-init
 	lz4 -q -l -9 -f $(TB)/bundle-initrd.cpio $@
 
-$(TB)/base.cpio: $(TB)/cvprobe $(TB)/kvm_micro tests/host/init tests/host/stages tests/testbed/initramfs.py
-	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB)/cvprobe $(TB)/kvm_micro
+$(TB)/base.cpio: $(TB)/cvprobe $(TB)/cvsearch $(TB)/kvm_micro tests/host/init tests/host/stages tests/testbed/initramfs.py
+	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB)/cvprobe $(TB)/cvsearch $(TB)/kvm_micro
 
 $(TB)/base.lz4: $(TB)/base.cpio
 	lz4 -q -l -9 -f $< $@
@@ -69,6 +72,9 @@ $(TB)/acpi/%.aml: tests/acpi/%.asl | $(TB)/acpi
 $(TB)/acpi/madt%.aml: tests/testbed/acpi.py | $(TB)/acpi
 	$(TB_PYTHON) tests/testbed/acpi.py $* >$(basename $@).asl
 	iasl -p $(basename $@) $(basename $@).asl >$(basename $@).log 2>&1 || { cat $(basename $@).log; exit 1; }
+
+host-test: $(TB)/cvsearch ## the host's search program, on files and processes of this machine
+	@tests/host/test-cvsearch $<
 
 # Options of tests/run as make variables: make run CPUS=1 GUESTS=pc1 BARE=1
 TB_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(GUEST_KERNEL),--guest-kernel '$(GUEST_KERNEL)') \

@@ -3,8 +3,9 @@
  * Process 1 of a test guest: loads the virtio modules, says what machine it
  * sees, computes on every CPU, checks memory, reads and rewrites the virtio-blk
  * disk, prints one line per result and powers off. Parameters on the kernel's
- * command line: cvseed=<number>, cvmemory=<MiB to check>, cvdisk=none. Each
- * line starts with "CVG "; "CVG done" comes only if all went well.
+ * command line: cvseed=<number>, cvmemory=<MiB to check>, cvdisk=none, and
+ * cvwait=1 to keep a page of secrets, say where, and wait for a line of input.
+ * Each line starts with "CVG "; "CVG done" comes only if all went well.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -30,6 +31,8 @@
 #define HYPERVISOR_LEAF    0x40000000u
 #define KERNEL_LOG_BYTES   (256u << 10)
 #define SYSLOG_READ_ALL    3
+#define PAGE               4096u
+#define PAGEMAP_FRAME      ((1ull << 55) - 1)
 #define CPUINFO_LINE_BYTES 8192
 
 static const char *const modules[] = {
@@ -226,10 +229,57 @@ static void check_disk(uint64_t seed)
     close(fd);
 }
 
+/* A page full of copies of the secret. */
+static uint8_t *place_secret(uint64_t seed)
+{
+    uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+
+    if (page == MAP_FAILED)
+        fail("mmap");
+    for (size_t at = 0; at < PAGE; at += SECRET_BYTES)
+        workload_secret(page + at, SECRET_BYTES, seed);
+    return page;
+}
+
+static uint64_t guest_physical(const void *address)
+{
+    uint64_t entry = 0;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)address / PAGE * sizeof(entry))) != sizeof(entry))
+        fail("pagemap");
+    close(fd);
+    return (entry & PAGEMAP_FRAME) * PAGE;
+}
+
+/* Computes the secret once more by and by, so that no second copy of it is in memory. */
+static int secret_is_intact(const uint8_t *page, uint64_t seed)
+{
+    uint64_t value = seed;
+
+    for (size_t at = 0; at < PAGE; at++) {
+        value = workload_cpu_loop(at % SECRET_BYTES ? value : seed, 1);
+        if (page[at] != (uint8_t)(value >> 56))
+            return 0;
+    }
+    return 1;
+}
+
+static void wait_with_secret(const uint8_t *page, uint64_t seed)
+{
+    char line[16];
+
+    printf("CVG waits 0x%" PRIx64 "\n", guest_physical(page));
+    if (!fgets(line, sizeof(line), stdin))
+        fail("input");
+    printf("CVG secret %s\n", secret_is_intact(page, seed) ? "intact" : "changed");
+}
+
 int main(void)
 {
     const char *disk = getenv("cvdisk");
-    uint64_t seed = number_parameter("cvseed", 1);
+    uint64_t seed = number_parameter("cvseed", 1), waits = number_parameter("cvwait", 0);
+    const uint8_t *secret = NULL;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("CVG up\n");
@@ -241,10 +291,14 @@ int main(void)
         fail("proc");
     load_modules();
     print_machine();
+    if (waits)
+        secret = place_secret(seed);
     check_cpus(seed);
     check_memory(seed, (size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
     if (!disk || strcmp(disk, "none") != 0)
         check_disk(seed);
+    if (waits)
+        wait_with_secret(secret, seed);
     printf("CVG done\n");
     power_off();
 }

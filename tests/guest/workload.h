@@ -12,6 +12,7 @@
 
 #define CPU_LOOP_STEPS 4000000u
 #define MEMORY_MIB     8u /* unless the guest's command line says otherwise */
+#define SECRET_BYTES   32u
 #define DISK_BYTES     (1u << 20)
 
 /* A linear congruential generator: its n-th value also has a closed form. */
@@ -28,6 +29,15 @@ static inline void workload_fill(uint64_t *words, size_t word_count, uint64_t se
 {
     for (size_t i = 0; i < word_count; i++)
         words[i] = (seed + i) * 0x9e3779b97f4a7c15u;
+}
+
+/* Bytes that lie nowhere but where this is called. */
+static inline void workload_secret(uint8_t *bytes, size_t byte_count, uint64_t seed)
+{
+    for (size_t i = 0; i < byte_count; i++) {
+        seed = workload_cpu_loop(seed, 1);
+        bytes[i] = (uint8_t)(seed >> 56);
+    }
 }
 
 /* Depends on each word and on its place. */

@@ -7,7 +7,7 @@
 import json
 import re
 
-from testbed import workload
+from testbed import bundles, workload
 
 EXIT_REASONS = {
     0: "exception or NMI", 1: "external interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI",
@@ -161,7 +161,7 @@ def guest_fault(guest):
     for key in ("memory",) if "launched" in guest else ("memory", "disk_read", "disk_written"):
         if guest[key] != expected[key]:
             return "%s checksum %s, expected %s" % (key, guest[key], expected[key])
-    if guest["guest"].startswith(("protected-", "strict-")) and guest.get("launched") != "yes":
+    if guest["guest"].split("-")[0] in bundles.MUST_BE_PROTECTED and guest.get("launched") != "yes":
         return "ran unprotected"
     return None
 

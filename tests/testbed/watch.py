@@ -25,6 +25,7 @@ STAGES = [
     (r"cloudvisor bundle: not launched", "  its bundle is not launched as a protected VM", "its kernel", 15),
     (r"^CVG up", "  its kernel is up", "its computations", 5),
     (r"^CVG memory", "  its CPU and memory results are in", "its disk, if it has one", 2),
+    (r"^CVG waits", "  it waits; its host works on its memory", "input from the host", 20),
     (r"^CVG done", "  its work is done; powering off", "host's check", 1),
     (r"CV-RESULT guest=(\S+) (\S+)", "guest {0}: {1}", "next guest or test", 1),
     (r"CV-RESULT test=(\S+) (\S+)", "host test {0}: {1}", "next test", 15),

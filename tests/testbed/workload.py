@@ -11,6 +11,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 CPU_LOOP_STEPS = 4000000
 MEMORY_MIB = 8
 DISK_BYTES = 1 << 20
+SECRET_BYTES = 32
 
 
 def cpu_loop(seed, steps=CPU_LOOP_STEPS):
@@ -42,6 +43,11 @@ def digest(seed, byte_count):
 
     value, powers, _ = parts(byte_count // 8)
     return (value + seed * powers * GOLDEN) & MASK
+
+
+def secret(seed):
+    """The bytes that a guest with this seed keeps in its memory."""
+    return bytes(cpu_loop(seed, step + 1) >> 56 for step in range(SECRET_BYTES))
 
 
 def expected(seed, memory_mib=MEMORY_MIB):
