@@ -11,6 +11,7 @@
 #include "cloudvisor/log.h"
 #include "cloudvisor/pool.h"
 #include "cloudvisor/power.h"
+#include "cloudvisor/vm_answers.h"
 #include "cloudvisor/vmcs01.h"
 #include "crypto/page_crypt.h"
 #include "crypto/random.h"
@@ -123,7 +124,7 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     format = ept12_format(&caps_offer, physical_bits);
     ept02_init(&format);
     if (!init_frames() || !intercepts_init(trap) || !host_ept_init(&mtrrs, physical_bits, page_1g, trap) ||
-        !nested_init())
+        !nested_init() || !vm_answers_init())
         return DEMOTE_NO_MEMORY;
     cpu_init_idt();
     apic_init(trap);

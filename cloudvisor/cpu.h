@@ -45,6 +45,7 @@ enum stat {
 enum exit_level { LEVEL_HOST, LEVEL_VM, LEVEL_COUNT };
 
 struct vmcs12; /* nested-vmx/vmcs12.h */
+struct vcpu;   /* cloudvisor/vm.h */
 
 struct cpu {
     struct cpu *self;        /* %gs:0 */
@@ -77,6 +78,7 @@ struct cpu {
     uint64_t vmxon_pointer; /* the host's VMXON region */
     struct vmcs12 *current; /* the host's current VMCS, or NULL */
     struct vmcs12 *slots;   /* this CPU's active VMCSs */
+    struct vcpu *vcpu;      /* the protected vCPU whose VMCS is loaded, or NULL */
     uint64_t slot_uses;
 
     uint64_t stats[STAT_COUNT];

@@ -20,7 +20,8 @@ static bool load_pdptes(uint64_t cr3)
 {
     uint64_t pdpte[4];
 
-    host_frame_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte));
+    if (!physical_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte)))
+        return false;
     for (unsigned i = 0; i < 4; i++) {
         uint64_t beyond = ~((UINT64_C(1) << physical_bits) - 1);
 
@@ -71,14 +72,14 @@ static bool write_cr0(const struct cpu *cpu, uint64_t value)
     value = (value & CR0_VALID) | CR0_ET | (value & ~UINT64_C(0xffffffff));
     if ((value & CR0_WP) == 0 && (hw_vmread(VMCS_GUEST_CR4) & CR4_CET) != 0)
         return false;
-    if (cpu->vmx_on && (caps_offer.cr0_fixed0 & ~value) != 0)
+    if (cpu->vmx_on && cpu->vcpu == NULL && (caps_offer.cr0_fixed0 & ~value) != 0)
         return false;
     if (!cr0_valid(value) || !switch_paging(old, value))
         return false;
     hw_vmwrite(VMCS_GUEST_CR0, value | CR0_NE);
     hw_vmwrite(VMCS_CR0_READ_SHADOW, value);
     if (((old ^ value) & (CR0_PG | CR0_WP)) != 0)
-        hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
+        hw_invvpid(HW_INVVPID_SINGLE, (uint16_t)hw_vmread(VMCS_VPID), 0);
     return true;
 }
 
@@ -88,7 +89,8 @@ static bool write_cr4(struct cpu *cpu, uint64_t value)
     bool long_mode = (efer & EFER_LMA) != 0;
     bool pae_paging = !long_mode && (hw_vmread(VMCS_GUEST_CR0) & CR0_PG) != 0 && (value & CR4_PAE) != 0;
 
-    if ((value & ~caps_hw.cr4_fixed1) != 0 || (value & CR4_SMXE) != 0)
+    if ((value & ~caps_hw.cr4_fixed1) != 0 || (value & CR4_SMXE) != 0 ||
+        (cpu->vcpu != NULL && (value & ~CR4_PROTECTED) != 0))
         return false;
     if (long_mode && ((value & CR4_PAE) == 0 || ((old ^ value) & CR4_LA57) != 0))
         return false;
@@ -96,13 +98,13 @@ static bool write_cr4(struct cpu *cpu, uint64_t value)
         return false;
     if ((value & CR4_CET) != 0 && (hw_vmread(VMCS_GUEST_CR0) & CR0_WP) == 0)
         return false;
-    if ((value & CR4_VMXE) == 0 && cpu->vmx_on)
+    if ((value & CR4_VMXE) == 0 && cpu->vmx_on && cpu->vcpu == NULL)
         return false;
     if (pae_paging && ((old ^ value) & PAGING_CR4) != 0 && !load_pdptes(hw_vmread(VMCS_GUEST_CR3)))
         return false;
     hw_vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
     hw_vmwrite(VMCS_CR4_READ_SHADOW, value);
-    hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
+    hw_invvpid(HW_INVVPID_SINGLE, (uint16_t)hw_vmread(VMCS_VPID), 0);
     return true;
 }
 
@@ -114,6 +116,12 @@ void host_cr_access(struct cpu *cpu)
     uint64_t value = reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
     bool ok;
 
+    if (cr == 8 && cpu->vcpu != NULL) { /* Linux uses the x2APIC's register instead */
+        if (type == 1)
+            cpu->gpr[reg] = 0;
+        host_skip_instruction();
+        return;
+    }
     if ((hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) == 0)
         value = (uint32_t)value;
     ok = type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value));

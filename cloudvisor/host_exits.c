@@ -13,6 +13,7 @@
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/log.h"
 #include "cloudvisor/power.h"
+#include "cloudvisor/vm.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/ept02.h"
 #include "ept-guard/host_ept.h"
@@ -115,6 +116,7 @@ static bool hypercall(struct cpu *cpu)
         cpu->gpr[RBX] = sum_exits((enum exit_level)(rcx - 1), (unsigned)rbx);
         return true;
     case HYPERCALL_LOG: return log_read(rbx, &cpu->gpr[RBX], &cpu->gpr[RCX]);
+    case HYPERCALL_VM: return vm_word(rbx, rcx, &cpu->gpr[RBX]);
     default: return false;
     }
 }
@@ -462,6 +464,7 @@ static _Noreturn void unexpected_exit(struct cpu *cpu, uint32_t reason)
 
 void host_exit(struct cpu *cpu, uint32_t reason)
 {
+    vm_reap();
     switch (reason) {
     case EXIT_EXCEPTION_OR_NMI: host_nmi_exit(cpu); break;
     case EXIT_TRIPLE_FAULT: triple_fault_exit(); break;

@@ -5,6 +5,7 @@
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
+#include "ept-guard/vm_pages.h"
 #include "nested-vmx/vmcs_fields.h"
 
 #define PTE_PRESENT UINT64_C(1)
@@ -24,7 +25,7 @@ static bool frame_is_hosts(hpa_t pa)
 {
     enum frame_state state = frame_state(pa);
 
-    return state == FRAME_HOST || state == FRAME_WATCHED;
+    return state == FRAME_HOST || state == FRAME_WATCHED || state == FRAME_BOUND;
 }
 
 /* The lock keeps the frame the host's until the copy is done. */
@@ -46,6 +47,25 @@ void host_frame_write(hpa_t to, const void *from, size_t size)
     if (frame_is_hosts(to))
         memcpy(phys_to_virt(to), from, size);
     layer_unlock();
+}
+
+bool physical_read(hpa_t from, void *to, size_t size)
+{
+    struct vcpu *vcpu = this_cpu()->vcpu;
+    const uint8_t *page;
+
+    if (vcpu == NULL) {
+        host_frame_read(from, to, size);
+        return true;
+    }
+    layer_lock();
+    page = vm_pages_view(vcpu->vm, from.raw);
+    if (page != NULL)
+        memcpy(to, page + (from.raw & (PAGE_SIZE - 1)), size);
+    layer_unlock();
+    vcpu->refill = page == NULL;
+    vcpu->refill_gpa = from.raw;
+    return page != NULL;
 }
 
 static struct paging paging_mode(void)
@@ -99,8 +119,8 @@ static bool translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault 
 
         shift = 12 + mode.index_bits * (level - 1);
         entry = 0;
-        host_frame_read(hpa(table + (linear >> shift & mask) * mode.entry_bytes), &entry, mode.entry_bytes);
-        if ((entry & PTE_PRESENT) == 0)
+        if (!physical_read(hpa(table + (linear >> shift & mask) * mode.entry_bytes), &entry, mode.entry_bytes) ||
+            (entry & PTE_PRESENT) == 0)
             return fail(fault, linear, access);
         writable = writable && (pdpte || (entry & PTE_WRITE) != 0);
         user = user && (pdpte || (entry & PTE_USER) != 0);
@@ -131,10 +151,7 @@ bool host_read(uint64_t linear, void *to, size_t size, struct host_fault *fault)
         return false;
     if (first < size && !translate(linear + first, false, &b, fault))
         return false;
-    host_frame_read(a, to, first);
-    if (first < size)
-        host_frame_read(b, (uint8_t *)to + first, size - first);
-    return true;
+    return physical_read(a, to, first) && (first == size || physical_read(b, (uint8_t *)to + first, size - first));
 }
 
 bool host_write(uint64_t linear, const void *from, size_t size, struct host_fault *fault)

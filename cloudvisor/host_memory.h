@@ -26,6 +26,12 @@ size_t host_fetch(void *to, size_t size);
 /* Injects the #PF that `fault` describes. */
 void host_inject_page_fault(const struct host_fault *fault);
 
+/*
+ * Physical memory of whoever runs: the host, or the protected vCPU whose VMCS is loaded. False: that page is not in
+ * the VM's hands; its address is in the vCPU's refill_gpa, and refill is set. Within one frame.
+ */
+bool physical_read(hpa_t from, void *to, size_t size);
+
 /* Physical memory of the host's; never the layer's. Within one frame. The caller does not hold layer_lock. */
 void host_frame_read(hpa_t from, void *to, size_t size);
 void host_frame_write(hpa_t to, const void *from, size_t size);

@@ -10,7 +10,8 @@
 extern struct vmx_caps caps_hw, caps_offer;
 extern unsigned physical_bits;
 
-enum { VPID_HOST = 0xffff, VPID_UNTAGGED = 0xfffe };
+/* From VPID_LAYER on they are the layer's: protected vCPUs first, VMs without a tag of their own, the host. */
+enum { VPID_LAYER = 0xf000, VPID_UNTAGGED = 0xfffe, VPID_HOST = 0xffff };
 
 enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 
@@ -31,6 +32,8 @@ enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 #define CR4_PCIDE    UINT64_C(0x20000)
 #define CR4_OSXSAVE  UINT64_C(0x40000)
 #define CR4_SMAP     UINT64_C(0x200000)
+/* What a protected guest may set: no MCE, LA57, VMXE, SMXE, PKE, CET. */
+#define CR4_PROTECTED UINT64_C(0x370fbf)
 #define EFER_LME     UINT64_C(0x100)
 #define EFER_LMA     UINT64_C(0x400)
 #define RFLAGS_FIXED UINT64_C(0x2)

@@ -97,17 +97,35 @@ uint64_t ept_find(const struct ept *ept, uint64_t address, unsigned *level)
     return 0;
 }
 
-bool ept_unmap_4k(struct ept *ept, uint64_t address)
+/* True if a table or leaf of `level` or above is there for `address`. */
+static bool reaches(const struct ept *ept, uint64_t address, unsigned level)
 {
-    unsigned level;
+    hpa_t table = ept->root;
+
+    for (unsigned at = LEVEL_ROOT;; at--) {
+        uint64_t entry = phys_read64(ept_entry_address(table, ept_index(address, at)));
+
+        if ((entry & EPT_RWX) == 0)
+            return false;
+        if (at == level || ept_is_leaf(entry, at))
+            return true;
+        table = hpa(entry & EPT_ADDRESS);
+    }
+}
+
+bool ept_unmap(struct ept *ept, uint64_t address, unsigned level)
+{
+    uint64_t old;
     hpa_t where;
 
-    if (ept_find(ept, address, &level) == 0)
+    if (!reaches(ept, address, level))
         return true;
-    where = entry_for(ept, address, LEVEL_4K);
+    where = entry_for(ept, address, level);
     if (where.raw == 0)
         return false;
+    old = phys_read64(where);
     phys_write64(where, 0);
+    ept_release(old, level);
     return true;
 }
 
@@ -137,6 +155,13 @@ void ept_clear(struct ept *ept)
         phys_write64(where, 0);
         ept_release(entry, LEVEL_ROOT);
     }
+}
+
+void ept_free_root(struct ept *ept)
+{
+    pool_free(ept->root);
+    tables--;
+    ept->root = hpa(0);
 }
 
 bool ept_has_released(void)

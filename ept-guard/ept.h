@@ -72,14 +72,15 @@ bool ept_map(struct ept *ept, uint64_t address, unsigned level, uint64_t leaf);
 /* The leaf that maps `address` and its level; 0 if none. */
 uint64_t ept_find(const struct ept *ept, uint64_t address, unsigned *level);
 
-/* Removes the 4 KiB page around `address`, splitting a larger one. False when the pool is empty. */
-bool ept_unmap_4k(struct ept *ept, uint64_t address);
+/* Removes what maps the page of `level` around `address`, splitting a larger page. False when the pool is empty. */
+bool ept_unmap(struct ept *ept, uint64_t address, unsigned level);
 
 /* Takes the subtree below an entry of `level` out of use; its tables await ept_reap. */
 void ept_release(uint64_t entry, unsigned level);
 
-/* Empties the tree but for its root. */
+/* Empties the tree but for its root; and gives the root of an empty tree back. */
 void ept_clear(struct ept *ept);
+void ept_free_root(struct ept *ept);
 
 /* True if tables await freeing; they may be freed when all CPUs have flushed. */
 bool ept_has_released(void);

@@ -10,6 +10,7 @@
 #include "ept-guard/ept02.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
+#include "ept-guard/vm_pages.h"
 
 #define LEAF_BITS (EPT_ADDRESS | EPT_TYPE_MASK | EPT_IGNORE_PAT)
 
@@ -20,6 +21,11 @@ static uint64_t uses;
 void ept02_init(const struct ept12_format *f)
 {
     format = *f;
+}
+
+const struct ept12_format *ept02_format(void)
+{
+    return &format;
 }
 
 uint64_t ept02_pointer(const struct ept02 *ept02)
@@ -125,7 +131,7 @@ static uint64_t allowed_by_frame(hpa_t page, uint64_t permissions)
 {
     enum frame_state state = frame_state(page);
 
-    if (state == FRAME_LAYER || state == FRAME_VM)
+    if (state == FRAME_LAYER)
         return 0;
     if (state == FRAME_WATCHED || host_ept_has_trapped(page, 4096))
         return permissions & ~EPT_WRITE;
@@ -151,6 +157,7 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
     if (level == LEVEL_4K) {
         hpa_t page = hpa(part & EPT_ADDRESS);
 
+        vm_frame_touched(page);
         if ((access & EPT_WRITE) != 0 && frame_state(page) == FRAME_WATCHED)
             host_ept_violation(page, true);
         permissions = allowed_by_frame(page, permissions);
@@ -161,6 +168,7 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
         if (!make_room(ept02) && !make_room(NULL))
             return EPT02_FULL;
     }
+    frames_note_mapped(hpa(part & EPT_ADDRESS), ept_page_bytes(level));
     ept02->empty = false;
     cpu_count_stat(this_cpu(), STAT_ept02_fills);
     if (ept_has_released())
@@ -238,7 +246,7 @@ void ept02_clear_all(void)
     }
 }
 
-static void revoke_in_table(hpa_t table, unsigned level, hpa_t frame)
+static void revoke_in_table(hpa_t table, unsigned level, hpa_t frame, uint64_t permissions)
 {
     for (unsigned i = 0; i < 512; i++) {
         hpa_t where = ept_entry_address(table, i);
@@ -247,16 +255,16 @@ static void revoke_in_table(hpa_t table, unsigned level, hpa_t frame)
         if ((entry & EPT_RWX) == 0)
             continue;
         if (!ept_is_leaf(entry, level))
-            revoke_in_table(hpa(entry & EPT_ADDRESS), level - 1, frame);
-        else if ((entry & EPT_WRITE) != 0 && ((entry ^ frame.raw) & EPT_ADDRESS & ~(ept_page_bytes(level) - 1)) == 0)
+            revoke_in_table(hpa(entry & EPT_ADDRESS), level - 1, frame, permissions);
+        else if ((entry & permissions) != 0 && ((entry ^ frame.raw) & EPT_ADDRESS & ~(ept_page_bytes(level) - 1)) == 0)
             phys_write64(where, 0);
     }
 }
 
-void ept02_revoke_write(hpa_t frame)
+void ept02_revoke(hpa_t frame, uint64_t permissions)
 {
     for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
         if (t->eptp12 != 0)
-            revoke_in_table(t->tree.root, LEVEL_ROOT, frame);
+            revoke_in_table(t->tree.root, LEVEL_ROOT, frame, permissions);
     }
 }

@@ -48,7 +48,10 @@ void ept02_mark_stale(uint64_t eptp12);
 /* Drops what all trees map, to be made again on demand. The caller flushes all CPUs. */
 void ept02_clear_all(void);
 
-/* Removes writable mappings of `frame` from all trees. The caller flushes all CPUs. */
-void ept02_revoke_write(hpa_t frame);
+/* Removes mappings of `frame` that have any of `permissions` (EPT_*) from all trees. The caller flushes all CPUs. */
+void ept02_revoke(hpa_t frame, uint64_t permissions);
+
+/* What EPT12 entries may look like. */
+const struct ept12_format *ept02_format(void);
 
 #endif

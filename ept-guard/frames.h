@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include "hw.h"
 
-enum frame_state { FRAME_DEVICE, FRAME_HOST, FRAME_WATCHED, FRAME_LAYER, FRAME_VM, FRAME_STATE_COUNT };
+enum frame_state { FRAME_DEVICE, FRAME_HOST, FRAME_WATCHED, FRAME_LAYER, FRAME_VM, FRAME_BOUND, FRAME_STATE_COUNT };
 
 enum frame_event {
     FRAME_HOST_READ,
@@ -18,6 +18,7 @@ enum frame_event {
     FRAME_WATCH,
     FRAME_LAYER_TAKE,
     FRAME_VM_CLAIM,
+    FRAME_VM_BIND,
     FRAME_VM_RETURN,
     FRAME_EVENT_COUNT,
 };
@@ -39,5 +40,13 @@ bool frame_event(hpa_t pa, enum frame_event event);
 
 /* True if the host may read and write all of the naturally aligned page of `bytes` (4 KiB, 2 MiB or 1 GiB). */
 bool frames_unrestricted(hpa_t page, uint64_t bytes);
+
+/* Which protected VM (its index) has a frame in state VM, and as which guest frame; for BOUND, which vCPU of it. */
+void frame_set_owner(hpa_t pa, unsigned vm, uint64_t gfn);
+unsigned frame_owner(hpa_t pa, uint64_t *gfn);
+
+/* Notes that an EPT02 maps the page; and takes the note for the frame back, true if there was one. */
+void frames_note_mapped(hpa_t page, uint64_t bytes);
+bool frames_take_mapped(hpa_t pa);
 
 #endif

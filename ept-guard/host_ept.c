@@ -4,6 +4,7 @@
 #include "cloudvisor/pool.h"
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
+#include "ept-guard/vm_pages.h"
 #include "nested-vmx/nested.h"
 
 enum { DECOY_MAX = 8 };
@@ -68,6 +69,7 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
         return HOST_EPT_OUTSIDE;
     if (write && frame_state(address) == FRAME_WATCHED)
         nested_frame_written(address);
+    vm_frame_touched(address);
     if (!frame_event(address, write ? FRAME_HOST_WRITE : FRAME_HOST_READ))
         return HOST_EPT_LAYER;
     if (host_ept_has_trapped(hpa(address.raw & ~UINT64_C(0xfff)), 4096)) {
@@ -93,6 +95,12 @@ bool host_ept_watch(hpa_t frame)
     return true;
 }
 
+void host_ept_remove(hpa_t page, unsigned level)
+{
+    if (!ept_unmap(&host.ept, page.raw, level))
+        host_ept_rebuild(); /* the pool is empty: what is unmapped is mapped again on demand */
+}
+
 bool host_ept_map_decoy(hpa_t address, bool write)
 {
     uint64_t page = address.raw & ~UINT64_C(0xfff);
@@ -107,7 +115,7 @@ bool host_ept_map_decoy(hpa_t address, bool write)
 void host_ept_remove_decoys(void)
 {
     while (host.decoy_count > 0)
-        ept_unmap_4k(&host.ept, host.decoys[--host.decoy_count]);
+        ept_unmap(&host.ept, host.decoys[--host.decoy_count], LEVEL_4K);
     hw_invept(HW_INVEPT_SINGLE, host_ept_pointer());
     memset(phys_to_virt(host.decoy), 0xff, 4096);
 }

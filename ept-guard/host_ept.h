@@ -29,6 +29,9 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write);
 /* Makes a frame read-only until the host writes to it. The caller flushes all CPUs. False: not the host's RAM. */
 bool host_ept_watch(hpa_t frame);
 
+/* Unmaps the page of `level` from the host. The caller flushes all CPUs. */
+void host_ept_remove(hpa_t page, unsigned level);
+
 /* Maps the decoy frame in place of a page of the layer's, until host_ept_remove_decoys. */
 bool host_ept_map_decoy(hpa_t address, bool write);
 void host_ept_remove_decoys(void);

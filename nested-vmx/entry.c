@@ -8,7 +8,7 @@
 #include "cloudvisor/log.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/host_ept.h"
-#include "nested-vmx/nested_internal.h"
+#include "nested-vmx/protected.h"
 
 static const uint16_t switched_encoding[SWITCHED_COUNT] = { VMCS_GUEST_IA32_EFER, VMCS_GUEST_IA32_PAT, VMCS_GUEST_DR7,
                                                             VMCS_GUEST_IA32_DEBUGCTL };
@@ -149,7 +149,7 @@ static bool load_vmcs02(struct cpu *cpu, struct vmcs12 *v, uint64_t switched[SWI
         load_pdptes(v, hw_vmread(VMCS_GUEST_CR0), hw_vmread(VMCS_GUEST_CR3), hw_vmread(VMCS_GUEST_CR4));
     if (v->ept02 != NULL && (v->ept02->stale || v->refill))
         prepare_ept(v);
-    if ((secondary_controls(v) & SEC_VPID) == 0 || v->field[FIELD_VPID] >= VPID_UNTAGGED)
+    if ((secondary_controls(v) & SEC_VPID) == 0 || v->field[FIELD_VPID] >= VPID_LAYER)
         hw_invvpid(HW_INVVPID_SINGLE, VPID_UNTAGGED, 0);
     return true;
 }
@@ -208,6 +208,10 @@ void nested_enter(struct cpu *cpu, bool launch)
         vmx_fail_valid(cpu, error);
         return;
     }
+    if (v->vcpu != NULL) {
+        protected_enter(cpu, v);
+        return;
+    }
     if (!merge_take_ept(v)) {
         cv_log_limited(LOG_ERROR, "no memory for the EPT of %lx: its entry is refused", v->region);
         vmx_fail_valid(cpu, VMERR_ENTRY_CONTROLS);
@@ -220,6 +224,11 @@ void nested_entry_refused(struct cpu *cpu)
 {
     struct vmcs12 *v = cpu->current;
     uint64_t error = hw_vmread(VMCS_VM_INSTRUCTION_ERROR);
+
+    if (v->vcpu != NULL) {
+        protected_entry_refused(cpu, v);
+        return;
+    }
 
     vmcs_load(cpu->vmcs01);
     cpu->in_l2 = false;

@@ -9,7 +9,7 @@
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/log.h"
 #include "cloudvisor/vmcs01.h"
-#include "nested-vmx/nested_internal.h"
+#include "nested-vmx/protected.h"
 
 #define RIGHTS_CODE_64  0xa09bu
 #define RIGHTS_DATA     0xc093u
@@ -212,8 +212,7 @@ static bool leaves_nmi_blocked(const struct vmcs12 *v, uint32_t reason)
            INTR_TYPE((uint32_t)v->field[FIELD_VM_EXIT_INTERRUPTION_INFO]) == INTR_TYPE_NMI;
 }
 
-/* Gives the host the exit whose information stands in v->field but for reason and qualification. */
-static void give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
+void exit_give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
 {
     uint64_t guest_cr0 = hw_vmread(VMCS_GUEST_CR0);
     bool nmi_blocked = leaves_nmi_blocked(v, reason);
@@ -241,7 +240,7 @@ static void reflect(struct cpu *cpu, uint32_t reason, uint64_t qualification)
     struct vmcs12 *v = cpu->current;
 
     vmcs12_read_exit(v);
-    give_to_host(cpu, v, reason, qualification);
+    exit_give_to_host(cpu, v, reason, qualification);
 }
 
 void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
@@ -270,12 +269,14 @@ static void reflect_nmi(struct cpu *cpu)
     v->field[FIELD_IDT_VECTORING_ERROR_CODE] = hw_vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
     v->field[FIELD_VM_EXIT_INSTRUCTION_LENGTH] = hw_vmread(VMCS_VM_ENTRY_INSTRUCTION_LENGTH);
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0);
-    give_to_host(cpu, v, EXIT_EXCEPTION_OR_NMI, 0);
+    exit_give_to_host(cpu, v, EXIT_EXCEPTION_OR_NMI, 0);
 }
 
 void nested_deliver_nmi(struct cpu *cpu)
 {
-    if (cpu->in_l2 && (pin_controls(cpu->current) & PIN_NMI_EXITING) != 0)
+    if (cpu->vcpu != NULL)
+        protected_nmi(cpu, cpu->current);
+    else if (cpu->in_l2 && (pin_controls(cpu->current) & PIN_NMI_EXITING) != 0)
         reflect_nmi(cpu);
     else
         host_inject_nmi(cpu);
@@ -387,6 +388,10 @@ void nested_exit(struct cpu *cpu, uint32_t reason)
 {
     struct vmcs12 *v = cpu->current;
 
+    if (v->vcpu != NULL) {
+        protected_exit(cpu, v, reason);
+        return;
+    }
     if ((reason & EXIT_ENTRY_FAILURE) != 0) {
         exit_entry_failure(cpu, v, reason & ~EXIT_ENTRY_FAILURE, hw_vmread(VMCS_EXIT_QUALIFICATION));
         return;
@@ -409,6 +414,10 @@ void nested_exit(struct cpu *cpu, uint32_t reason)
     case EXIT_RDMSR:
     case EXIT_WRMSR: msr_exit(cpu, reason); break;
     case EXIT_IO: io_exit(cpu); break;
+    case EXIT_VMCALL:
+        if (!protected_call(cpu, v))
+            reflect(cpu, reason, 0);
+        break;
     case EXIT_EPT_MISCONFIGURATION:
         cv_panic("EPT02 is malformed at %lx", hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
         break;

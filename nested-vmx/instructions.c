@@ -256,7 +256,13 @@ static void vmptrld(struct cpu *cpu, uint32_t info)
     } else if (region_revision(region) != VMCS12_REVISION) {
         vmx_fail(cpu, VMERR_VMPTRLD_REVISION);
     } else {
-        vmcs12_set_current(cpu, vmcs12_activate(cpu, region));
+        struct vmcs12 *v = vmcs12_activate(cpu, region);
+
+        if (v == NULL) {
+            vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
+            return;
+        }
+        vmcs12_set_current(cpu, v);
         vmx_succeed();
     }
 }
@@ -371,7 +377,7 @@ static void invvpid(struct cpu *cpu, uint32_t info)
         vmx_fail(cpu, VMERR_INVALID_OPERAND);
         return;
     }
-    hw_invvpid((enum hw_invalidate)type, vpid >= VPID_UNTAGGED ? VPID_UNTAGGED : vpid, descriptor[1]);
+    hw_invvpid((enum hw_invalidate)type, vpid >= VPID_LAYER ? VPID_UNTAGGED : vpid, descriptor[1]);
     vmx_succeed();
 }
 

@@ -76,7 +76,7 @@ static uint32_t merged_exit(const struct vmcs12 *v)
 static void merge_controls(struct vmcs12 *v)
 {
     uint16_t vpid = (uint16_t)v->field[FIELD_VPID];
-    bool tagged = (secondary_controls(v) & SEC_VPID) != 0 && vpid < VPID_UNTAGGED;
+    bool tagged = (secondary_controls(v) & SEC_VPID) != 0 && vpid < VPID_LAYER;
 
     hw_vmwrite(VMCS_PIN_BASED_CONTROLS, merged_pin(v));
     hw_vmwrite(VMCS_PROCESSOR_BASED_CONTROLS, merged_proc(v));
@@ -121,7 +121,7 @@ void merge_bitmaps(struct cpu *cpu, struct vmcs12 *v)
     for (unsigned i = 0; i < WATCH_COUNT; i++) {
         v->watched[i] = frames[i];
         if (frames[i] != 0 && frame_state(hpa(frames[i])) == FRAME_HOST && host_ept_watch(hpa(frames[i]))) {
-            ept02_revoke_write(hpa(frames[i]));
+            ept02_revoke(hpa(frames[i]), EPT_WRITE);
             flush = true;
         }
     }

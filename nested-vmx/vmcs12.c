@@ -8,7 +8,7 @@
 #include "cloudvisor/host_memory.h"
 #include "cloudvisor/pool.h"
 #include "cloudvisor/vmcs01.h"
-#include "nested-vmx/vmcs12.h"
+#include "nested-vmx/protected.h"
 
 enum { VMREAD_BITMAP = 0x2026, VMWRITE_BITMAP = 0x2028, REGION_LAUNCH_STATE = 8, REGION_FIELDS = 64 };
 #define SHADOW_INDICATOR UINT32_C(0x80000000)
@@ -147,6 +147,7 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
     vmcs_load(cpu->vmcs01);
     host_frame_write(hpa(v->region), head, sizeof(head));
     host_frame_write(hpa(v->region + REGION_FIELDS), v->field, sizeof(v->field));
+    protected_deactivate(v);
     layer_lock();
     if (v->ept02 != NULL)
         ept02_put(v->ept02);
@@ -203,6 +204,10 @@ struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region)
     if (v == NULL) {
         v = slot_for_new(cpu);
         v->region = region;
+        if (!protected_activate(cpu, v)) {
+            v->region = NO_VMCS;
+            return NULL;
+        }
         load(cpu, v);
     }
     v->last_use = ++cpu->slot_uses;

@@ -35,6 +35,7 @@ struct vmcs12 {
     uint64_t guest_changed;   /* bit n: the n-th shadowed read-write field was changed and goes to vmcs02 */
     uint32_t bitmap_controls; /* which bitmaps the merged copies are made of */
     uint64_t last_use;
+    struct vcpu *vcpu; /* the protected vCPU that is bound to this VMCS; then vmcs02 is only what the host sees */
 
     hpa_t vmcs02, shadow, msr_bitmap, io_bitmap[2];
     struct msr_entry *entry_list;      /* private copy of the VM-entry MSR-load list */
@@ -58,7 +59,10 @@ bool vmcs12_shadowing(void);
 /* True if the host is offered field `index`. */
 bool vmcs12_offers(int index);
 
-/* Makes `region` active on this CPU, in place of the one used least recently if all slots are taken. */
+/*
+ * Makes `region` active on this CPU, in place of the one used least recently if all slots are taken. NULL: a protected
+ * vCPU is bound to it that another CPU has.
+ */
 struct vmcs12 *vmcs12_activate(struct cpu *cpu, uint64_t region);
 
 /* VMCLEAR: writes an active vmcs12 back and frees its slot; else marks the region in memory as clear. */

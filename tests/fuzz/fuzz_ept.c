@@ -87,7 +87,7 @@ static void step(struct input *in)
     case 5:
         frame = any_frame(in);
         if (host_ept_watch(frame))
-            ept02_revoke_write(frame);
+            ept02_revoke(frame, EPT_WRITE);
         break;
     case 6: host_ept_map_decoy(hpa(FAKE_POOL_BASE + (where % POOL_PAGES) * 4096), what >> 7); break;
     case 7: host_ept_remove_decoys(); break;

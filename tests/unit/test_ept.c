@@ -134,12 +134,12 @@ static void unmaps_one_page(void **state)
 {
     (void)state;
     assert_true(ept_map(&tree, 0, LEVEL_2M, EPT_RWX));
-    assert_true(ept_unmap_4k(&tree, 0x5fff));
+    assert_true(ept_unmap(&tree, 0x5fff, LEVEL_4K));
     expect(0x5000, 0, 0);
     expect(0x4000, 0x4007, LEVEL_4K);
     expect(0x6000, 0x6007, LEVEL_4K);
-    assert_true(ept_unmap_4k(&tree, 0x5000));
-    assert_true(ept_unmap_4k(&tree, UINT64_C(0x7f0000000000)));
+    assert_true(ept_unmap(&tree, 0x5000, LEVEL_4K));
+    assert_true(ept_unmap(&tree, UINT64_C(0x7f0000000000), LEVEL_4K));
     assert_int_equal(table_count(), 4);
 }
 
@@ -181,7 +181,7 @@ static void an_empty_pool_changes_nothing(void **state)
             assert_int_equal(ept_find(&tree, 0x1000, &level) & EPT_ADDRESS & ~(ept_page_bytes(level) - 1),
                              small ? 0x9000 : 0);
         }
-        assert_int_equal(ept_unmap_4k(&tree, 0x1000), pages == 1 || pages >= 4);
+        assert_int_equal(ept_unmap(&tree, 0x1000, LEVEL_4K), pages == 1 || pages >= 4);
         ept_clear(&tree);
         ept_reap();
     }
@@ -219,7 +219,7 @@ static void agrees_with_a_flat_model(void **state)
                         (rand() % 2 ? EPT_READ : EPT_RWX);
 
         if (rand() % 3 == 0) {
-            assert_true(ept_unmap_4k(&tree, page << 12));
+            assert_true(ept_unmap(&tree, page << 12, LEVEL_4K));
             model[page] = 0;
         } else {
             assert_true(ept_map(&tree, page << 12, level, leaf));

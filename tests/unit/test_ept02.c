@@ -246,7 +246,7 @@ static void revoking_finds_every_mapping(void **state)
         assert_int_equal(access_by_guest(GUEST + 0x200000 + at * 4096, EPT_READ), EPT02_FILLED);
     assert_int_equal(access_by_guest(GUEST, EPT_WRITE), EPT02_FILLED);
     assert_true(host_ept_watch(hpa(0x20003000)));
-    ept02_revoke_write(hpa(0x20003000));
+    ept02_revoke(hpa(0x20003000), EPT_WRITE);
     check_tree();
     expect(GUEST + 0x200000, 0, 0);
     expect(GUEST + 0x201000, LEVEL_4K, 0x20003000 | EPT_READ);
@@ -617,7 +617,7 @@ static void a_hostile_host(void **state)
                 host_ept_watch(hpa(0x20000000 + (uint64_t)(rand() % 8) * 4096));
                 for (uint64_t frame = 0x20000000; frame < 0x20008000; frame += 4096)
                     if (frame_state(hpa(frame)) == FRAME_WATCHED)
-                        ept02_revoke_write(hpa(frame));
+                        ept02_revoke(hpa(frame), EPT_WRITE);
                 break;
             case 1: /* any 64 bits anywhere in a table */
                 phys_write64(hpa((EPTP & EPT_ADDRESS) + (uint64_t)(rand() % 6) * 4096 + (uint64_t)(rand() % 512) * 8),

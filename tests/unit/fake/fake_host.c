@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fake_host.h"
+#include "nested-vmx/protected.h"
 #include "cloudvisor/host_exits.h"
 #include "cloudvisor/host_memory.h"
 #include "cloudvisor/intercepts.h"
@@ -463,4 +464,46 @@ void host_check_vmcs02(void)
     check_bitmaps(proc);
     check_lists();
     check_host_state();
+}
+
+/* Weak: without protected VMs. */
+__attribute__((weak)) bool protected_call(struct cpu *cpu, struct vmcs12 *v)
+{
+    (void)cpu, (void)v;
+    return false;
+}
+
+__attribute__((weak)) void protected_enter(struct cpu *cpu, struct vmcs12 *v)
+{
+    (void)cpu, (void)v;
+    abort();
+}
+
+__attribute__((weak)) void protected_exit(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)cpu, (void)v, (void)reason;
+    abort();
+}
+
+__attribute__((weak)) void protected_nmi(struct cpu *cpu, struct vmcs12 *v)
+{
+    (void)cpu, (void)v;
+    abort();
+}
+
+__attribute__((weak)) void protected_entry_refused(struct cpu *cpu, struct vmcs12 *v)
+{
+    (void)cpu, (void)v;
+    abort();
+}
+
+__attribute__((weak)) bool protected_activate(struct cpu *cpu, struct vmcs12 *v)
+{
+    (void)cpu, (void)v;
+    return true;
+}
+
+__attribute__((weak)) void protected_deactivate(struct vmcs12 *v)
+{
+    (void)v;
 }

@@ -8,6 +8,7 @@
 #include "cloudvisor/pool.h"
 #include "ept-guard/ept.h"
 #include "ept-guard/frames.h"
+#include "ept-guard/vm_pages.h"
 #include "nested-vmx/nested.h"
 #include "fake_layer.h"
 
@@ -58,6 +59,18 @@ void flush_all_cpus(struct cpu *on)
 __attribute__((weak)) void nested_frame_written(hpa_t address)
 {
     fake_frame_written = address.raw & ~UINT64_C(0xfff);
+}
+
+/* Weak: tests of protected VMs bring the real ones. */
+__attribute__((weak)) void vm_frame_touched(hpa_t pa)
+{
+    (void)pa;
+}
+
+__attribute__((weak)) void *vm_pages_view(struct vm *vm, uint64_t gpa)
+{
+    (void)vm, (void)gpa;
+    return NULL;
 }
 
 bool fake_locked(void)

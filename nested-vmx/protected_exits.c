@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Exits of a protected vCPU, one handler per line of exits.def. The vCPU's VMCS is loaded and its registers are in the
+ * processor and in cpu->gpr; an event whose delivery the exit interrupted waits in the VMCS already.
+ */
+#include "cloudvisor/host_cr.h"
+#include "cloudvisor/host_exits.h"
+#include "cloudvisor/host_memory.h"
+#include "cloudvisor/log.h"
+#include "cloudvisor/vm_answers.h"
+#include "cloudvisor/vm_window.h"
+#include "cloudvisor/vmcs01.h"
+#include "ept-guard/vm_pages.h"
+#include "nested-vmx/protected.h"
+
+enum { MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_ICR = 0x830 };
+
+/* SDM "Exit Qualification for I/O Instructions". */
+#define IO_BYTES(q)  (((unsigned)(q)&7u) + 1)
+#define IO_IN(q)     (((q) >> 3 & 1) != 0)
+#define IO_STRING(q) (((q) >> 4 & 1) != 0)
+#define IO_PORT(q)   ((uint16_t)((q) >> 16))
+#define IO_SHOWN     UINT64_C(0xffff000f) /* size, direction, port */
+
+/* SDM "Exit Qualification for EPT Violations". */
+enum { ACCESS_WRITE = 2, ACCESS_FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 };
+
+static uint64_t mask(unsigned bytes)
+{
+    return ~UINT64_C(0) >> (64 - 8 * bytes);
+}
+
+/* The layer did what the instruction asks for. */
+static void done(struct cpu *cpu)
+{
+    host_skip_instruction();
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void done_or_gp(struct cpu *cpu, bool ok)
+{
+    if (ok)
+        host_skip_instruction();
+    else
+        host_inject_gp();
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+/* Shows an instruction that the host carries out; the rule says what it may answer. */
+static void show_instruction(struct cpu *cpu, struct vmcs12 *v, struct shown *s)
+{
+    enum { LENGTH = 2 };
+
+    v->vcpu->accept = exit_rules[s->reason].accepts;
+    v->vcpu->real_length = (unsigned)hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH);
+    s->rip_slot = WINDOW_IDLE_SLOT;
+    s->length = LENGTH;
+    protected_show(cpu, v, s);
+}
+
+static void exit_show(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    struct shown s = { .reason = reason, .rip_slot = WINDOW_IDLE_SLOT };
+
+    if (reason == EXIT_EXTERNAL_INTERRUPT || reason == EXIT_EXCEPTION_OR_NMI)
+        s.interruption_info = (uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO);
+    protected_show(cpu, v, &s);
+}
+
+static void exit_exception(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) == INTR_TYPE_NMI) {
+        host_nmi_exit(cpu);
+        cpu_count_stat(cpu, STAT_vm_exits_kept);
+    } else {
+        exit_show(cpu, v, reason);
+    }
+}
+
+static void exit_nmi_window(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    if ((proc_controls(v) & PROC_NMI_WINDOW_EXITING) != 0)
+        exit_show(cpu, v, reason);
+    else
+        host_nmi_window_exit(cpu);
+}
+
+static void exit_triple_fault(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)reason;
+    protected_stop(cpu, v, VM_STOP_GUEST_RESET, hw_vmread(VMCS_GUEST_RIP) & 0xfff);
+}
+
+static void exit_cpuid(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    struct hw_cpuid r = vm_cpuid(v->vcpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], hw_vmread(VMCS_GUEST_CR4));
+
+    (void)reason;
+    cpu->gpr[RAX] = r.eax;
+    cpu->gpr[RBX] = r.ebx;
+    cpu->gpr[RCX] = r.ecx;
+    cpu->gpr[RDX] = r.edx;
+    done(cpu);
+}
+
+static void exit_undefined(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)cpu, (void)v, (void)reason;
+    host_inject_ud();
+}
+
+static void exit_general_protection(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)cpu, (void)v, (void)reason;
+    host_inject_gp();
+}
+
+static void exit_instruction(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    struct shown s = { .reason = reason };
+
+    show_instruction(cpu, v, &s);
+}
+
+static void exit_wbinvd(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)v, (void)reason;
+    __asm__ volatile("wbinvd");
+    done(cpu);
+}
+
+static void exit_vmcall(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)v, (void)reason;
+    cpu->gpr[RAX] = (uint32_t)cpu->gpr[RAX] == BUNDLE_CALL_LAUNCH ? BUNDLE_BAD_LAUNCHED : UINT64_MAX;
+    done(cpu);
+}
+
+static void exit_cr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)v, (void)reason;
+    host_cr_access(cpu);
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void exit_dr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)v, (void)reason;
+    if (vm_dr_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION)))
+        host_skip_instruction();
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void exit_xsetbv(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    (void)v, (void)reason;
+    done_or_gp(cpu, vm_xsetbv((uint32_t)cpu->gpr[RCX], cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX]));
+}
+
+/* ---- Ports ---- */
+
+static void exit_io(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned bytes = IO_BYTES(qualification);
+    struct shown s = { .reason = reason, .qualification = qualification & IO_SHOWN };
+    struct vcpu *vcpu = v->vcpu;
+
+    if (IO_STRING(qualification)) {
+        protected_stop(cpu, v, VM_STOP_BAD_INSTRUCTION, qualification);
+        return;
+    }
+    vcpu->answer_bytes = bytes;
+    if (!vm_has_ports(vcpu->vm, IO_PORT(qualification), bytes)) {
+        if (IO_IN(qualification))
+            cpu->gpr[RAX] = bytes == 4 ? UINT32_MAX : cpu->gpr[RAX] | mask(bytes);
+        done(cpu);
+        return;
+    }
+    s.rax = IO_IN(qualification) ? 0 : cpu->gpr[RAX] & mask(bytes);
+    show_instruction(cpu, v, &s);
+    if (!IO_IN(qualification))
+        vcpu->accept &= ~(uint32_t)ACCEPT_RAX;
+}
+
+/* ---- MSRs ---- */
+
+/*
+ * INIT and SIPI of the guest: the first ones start a vCPU, which the host begins at the AP start page; later ones stay
+ * inside. True if the host shall see the write, with `*icr` changed.
+ */
+static bool start_vcpu(struct vm *vm, uint64_t *icr)
+{
+    enum { DELIVERY_INIT = 5, DELIVERY_STARTUP = 6 };
+    unsigned delivery = (unsigned)(*icr >> 8) & 7, shorthand = (unsigned)(*icr >> 18) & 3;
+    uint64_t target = *icr >> 32;
+
+    if (delivery != DELIVERY_INIT && delivery != DELIVERY_STARTUP)
+        return true;
+    if (shorthand != 0 || target >= vm->descriptor->vcpu_count || vm->vcpus[target]->state >= VCPU_LAUNCHES)
+        return false;
+    if (delivery == DELIVERY_STARTUP) {
+        vm->vcpus[target]->start_vector = (uint8_t)*icr;
+        vm->vcpus[target]->state = VCPU_WAITS;
+        *icr = (*icr & ~UINT64_C(0xff)) | vm->descriptor->ap_start_gpa / PAGE_SIZE;
+    }
+    return true;
+}
+
+static void show_msr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint32_t msr, uint64_t value)
+{
+    struct shown s = { .reason = reason, .rcx = msr, .rax = (uint32_t)value, .rdx = value >> 32 };
+    struct vm *vm = v->vcpu->vm;
+    uint64_t permissions = 0, eptp12 = v->field[FIELD_EPT_POINTER];
+    bool show = true;
+
+    if (reason == EXIT_WRMSR && msr == MSR_X2APIC_ICR) {
+        layer_lock();
+        show = start_vcpu(vm, &value);
+        if (show) /* so that the new vCPU's host can be told from others (vm_awaited) */
+            vm_pages_touch(vm, eptp12, vm->descriptor->gpa, false, &permissions);
+        layer_unlock();
+        s.rax = (uint32_t)value;
+    }
+    if (show)
+        show_instruction(cpu, v, &s);
+    else
+        done(cpu);
+}
+
+static void exit_msr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+    uint32_t msr = (uint32_t)cpu->gpr[RCX];
+    enum vm_msr_answer answer = vm_msr_access(v->vcpu, msr, reason == EXIT_WRMSR, &value);
+
+    if (answer == VM_MSR_HOST) {
+        show_msr(cpu, v, reason, msr, value);
+        return;
+    }
+    if (answer == VM_MSR_DONE && reason == EXIT_RDMSR) {
+        cpu->gpr[RAX] = (uint32_t)value;
+        cpu->gpr[RDX] = value >> 32;
+    }
+    done_or_gp(cpu, answer == VM_MSR_DONE);
+}
+
+/* ---- Memory ---- */
+
+/* The instruction at RIP; false after the VM was stopped or the host asked for the page that holds it. */
+static bool decode_mmio(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, struct decoded *d)
+{
+    uint8_t bytes[INSTRUCTION_MAX] = { 0 };
+    uint32_t rights = (uint32_t)hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
+    enum decode_mode mode = (rights & BIT32(13)) != 0 ? DECODE_64 : (rights & BIT32(14)) != 0 ? DECODE_32 : DECODE_16;
+    unsigned available;
+
+    v->vcpu->refill = false;
+    available = (unsigned)host_fetch(bytes, sizeof(bytes));
+    if (decode_instruction(bytes, available, mode, d) == DECODE_OK && d->kind != DECODE_XCHG && d->reg != RSP &&
+        (gpa & (PAGE_SIZE - 1)) + d->size <= PAGE_SIZE) {
+        v->vcpu->refill = false; /* what lies behind the instruction does not matter */
+        return true;
+    }
+    if (v->vcpu->refill) { /* a page of the guest's tables or code is not there */
+        protected_ask(cpu, v, v->vcpu->refill_gpa, 0);
+        return false;
+    }
+    cv_log_limited(LOG_ERROR, "VM %lu accesses a device at %lx with bytes %02x %02x %02x %02x: not supported",
+                   v->vcpu->vm->id, gpa, bytes[0], bytes[1], bytes[2], bytes[3]);
+    protected_stop(cpu, v, VM_STOP_BAD_INSTRUCTION, gpa);
+    return false;
+}
+
+/*
+ * Outside RAM and windows there is nothing: loads give ones, stores vanish. Below 1 MiB kernels look for firmware
+ * tables with all kinds of instructions.
+ */
+static bool absent_low_page(struct vm *vm, uint64_t gpa)
+{
+    enum { LOW_END = 0x100000 };
+    bool ok;
+
+    if (gpa >= LOW_END || vm_has_mmio(vm, gpa, 1)) /* windows are whole pages */
+        return false;
+    layer_lock();
+    ok = vm->state == VM_RUNNING && vm_pages_map_absent(vm, gpa);
+    layer_unlock();
+    return ok;
+}
+
+static void absent(struct cpu *cpu, const struct decoded *d)
+{
+    if (d->kind == DECODE_LOAD)
+        cpu->gpr[d->reg] = decode_load_result(d, cpu->gpr[d->reg], UINT64_MAX);
+    host_skip_bytes(d->length);
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+}
+
+static void mmio(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa)
+{
+    struct vcpu *vcpu = v->vcpu;
+    struct ept12_leaf leaf;
+    struct shown s;
+    struct decoded d;
+    unsigned slot;
+    bool load, fast;
+
+    if (!decode_mmio(cpu, v, gpa, &d))
+        return;
+    if (!vm_has_mmio(vcpu->vm, gpa, d.size)) {
+        absent(cpu, &d);
+        return;
+    }
+    layer_lock();
+    fast = ept12_walk(ept02_format(), v->field[FIELD_EPT_POINTER], l2gpa(gpa), EPT_READ, &leaf) ==
+           EPT12_MISCONFIGURATION;
+    layer_unlock();
+    load = d.kind == DECODE_LOAD;
+    slot = (unsigned)__builtin_ctz(d.size) + (load ? 4 : 0);
+    s = (struct shown){ .reason = fast ? EXIT_EPT_MISCONFIGURATION : EXIT_EPT_VIOLATION,
+                        .qualification = fast ? 0 : LINEAR_VALID | TRANSLATED | (load ? 1 : ACCESS_WRITE),
+                        .gpa = gpa,
+                        .rip_slot = slot,
+                        .length = vm_window_length(slot),
+                        .rax = load ? 0 : decode_store_value(&d, cpu->gpr[d.reg]),
+                        .rdi = vcpu->vm->descriptor->exit_window_gpa + (gpa & (PAGE_SIZE - 1)) };
+    vcpu->mmio = d;
+    vcpu->real_length = d.length;
+    vcpu->accept = ACCEPT_SKIP | (load ? ACCEPT_LOAD : 0);
+    protected_show(cpu, v, &s);
+}
+
+static void outside(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, bool write)
+{
+    if (!write && absent_low_page(v->vcpu->vm, gpa))
+        cpu_count_stat(cpu, STAT_vm_exits_kept);
+    else
+        mmio(cpu, v, gpa);
+}
+
+static void exit_memory(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), gpa = hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+    bool operand = (qualification & (ACCESS_FETCH | LINEAR_VALID | TRANSLATED)) == (LINEAR_VALID | TRANSLATED);
+    enum vm_page_answer answer = VM_PAGE_STOPPED;
+    uint64_t permissions = 0;
+
+    if (reason == EXIT_EPT_MISCONFIGURATION)
+        cv_panic("a protected VM's EPT is malformed at %lx", gpa);
+    layer_lock();
+    if (v->vcpu->vm->state == VM_RUNNING)
+        answer = vm_pages_touch(v->vcpu->vm, v->field[FIELD_EPT_POINTER], gpa, false, &permissions);
+    layer_unlock();
+    if (answer == VM_PAGE_MAPPED)
+        cpu_count_stat(cpu, STAT_vm_exits_kept);
+    else if (answer == VM_PAGE_ABSENT)
+        protected_ask(cpu, v, gpa, permissions);
+    else if (answer == VM_PAGE_OUTSIDE && operand && (hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) == 0)
+        outside(cpu, v, gpa, (qualification & ACCESS_WRITE) != 0);
+    else
+        protected_stop(cpu, v, VM_STOP_BAD_ACCESS, gpa);
+}
+
+void protected_dispatch(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+{
+    switch (reason) {
+#define EXIT_RULE(name, handler, shows, accepts, text)                                                                 \
+    case EXIT_##name:                                                                                                  \
+        exit_##handler(cpu, v, reason);                                                                                \
+        break;
+#include "nested-vmx/exits.def"
+#undef EXIT_RULE
+    default: protected_stop(cpu, v, VM_STOP_UNEXPECTED_EXIT, reason); break;
+    }
+}
