@@ -172,6 +172,28 @@ static inline bool hw_xsetbv_safe(uint32_t index, uint64_t value)
     return ok;
 }
 
+static inline uint64_t hw_xgetbv(uint32_t index)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
+/* The components of `features` that XCR0 has, in XSAVE's standard format; `area` is aligned to 64 bytes. */
+static inline void hw_xsave(void *area, uint64_t features)
+{
+    __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((uint32_t)features), "d"((uint32_t)(features >> 32)) : "memory");
+}
+
+static inline void hw_xrstor(const void *area, uint64_t features)
+{
+    __asm__ volatile("xrstor64 (%0)"
+                     :
+                     : "r"(area), "a"((uint32_t)features), "d"((uint32_t)(features >> 32))
+                     : "memory");
+}
+
 struct hw_cpuid {
     uint32_t eax, ebx, ecx, edx;
 };
@@ -225,6 +247,33 @@ static inline uint64_t hw_read_dr7(void)
 
     __asm__ volatile("mov %%dr7, %0" : "=r"(value));
     return value;
+}
+
+static inline uint64_t hw_read_dr6(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static inline void hw_write_dr6(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
+/* DR0 to DR3. */
+static inline void hw_read_breakpoints(uint64_t dr[4])
+{
+    __asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
+                     : "=&r"(dr[0]), "=&r"(dr[1]), "=&r"(dr[2]), "=&r"(dr[3]));
+}
+
+static inline void hw_write_breakpoints(const uint64_t dr[4])
+{
+    __asm__ volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %3, %%dr3"
+                     :
+                     : "r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
 
 static inline uint8_t hw_in8(uint16_t port)

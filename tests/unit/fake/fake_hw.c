@@ -28,6 +28,7 @@ static struct {
 } msrs[MSR_MAX];
 static size_t msr_count;
 static uint64_t crs[CR_MAX];
+static uint64_t breakpoints[4], dr6, xcr0;
 static uint64_t forbidden[FORBIDDEN_MAX];
 static size_t forbidden_count;
 
@@ -36,7 +37,13 @@ void (*fake_on_cmpxchg)(hpa_t pa);
 struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
 struct cpu *fake_cpu;
 uint64_t fake_tsc;
+struct fake_vectors fake_vectors;
 struct fake_counts fake_counts;
+
+#define DR6_FIXED     UINT64_C(0xffff0ff0)
+#define DR6_VARIABLE  UINT64_C(0xe00f)
+#define MXCSR_INITIAL UINT32_C(0x1f80)
+#define FCW_INITIAL   UINT16_C(0x37f)
 
 #define DIE(...) (fprintf(stderr, "fake hardware: " __VA_ARGS__), fputc('\n', stderr), abort())
 
@@ -61,6 +68,10 @@ void fake_reset(void)
     msr_count = 0;
     forbidden_count = 0;
     memset(crs, 0, sizeof(crs));
+    memset(breakpoints, 0, sizeof(breakpoints));
+    dr6 = DR6_FIXED;
+    xcr0 = 1;
+    fake_vectors = (struct fake_vectors){ .mxcsr = MXCSR_INITIAL, .fcw = FCW_INITIAL };
     fake_on_read = NULL;
     fake_on_cmpxchg = NULL;
     fake_cpuid = NULL;
@@ -269,6 +280,7 @@ bool hw_wrmsr_safe(uint32_t msr, uint64_t value)
 
     if (!hw_rdmsr_safe(msr, &old))
         return false;
+    fake_counts.wrmsr++;
     fake_msr_set(msr, value);
     return true;
 }
@@ -293,9 +305,74 @@ void hw_wrmsr(uint32_t msr, uint64_t value)
         DIE("WRMSR of %#x raises #GP", msr);
 }
 
+/* SDM "XSETBV": what raises #GP. */
 bool hw_xsetbv_safe(uint32_t index, uint64_t value)
 {
-    return index == 0 && (value & 1) != 0;
+    uint64_t avx512 = value & 0xe0;
+
+    if (index != 0 || (value & 1) == 0 || (value & ~(uint64_t)hw_cpuid(0xd, 0).eax) != 0 || (value & 6) == 4)
+        return false;
+    if (avx512 != 0 && (avx512 != 0xe0 || (value & 4) == 0))
+        return false;
+    xcr0 = value;
+    return true;
+}
+
+uint64_t hw_xgetbv(uint32_t index)
+{
+    if (index != 0)
+        DIE("XGETBV of register %u", index);
+    return xcr0;
+}
+
+/* Where the word of a component lies: ST0, XMM0, or the component's first bytes. */
+static uint64_t *component_word(const uint8_t *area, unsigned i)
+{
+    return (uint64_t *)(uintptr_t)(area + (i == 0 ? 32 : i == 1 ? 160 : hw_cpuid(0xd, i).ebx));
+}
+
+/* SDM "Operation of XSAVE". */
+void hw_xsave(void *area, uint64_t features)
+{
+    uint8_t *bytes = area;
+    uint64_t *header = (uint64_t *)(bytes + 512);
+
+    if (((uintptr_t)area & 63) != 0)
+        DIE("misaligned XSAVE area");
+    features &= xcr0;
+    for (unsigned i = 0; i < FAKE_COMPONENTS; i++) {
+        if ((features >> i & 1) == 0)
+            continue;
+        *component_word(bytes, i) = fake_vectors.component[i];
+        *header = (*header & ~(UINT64_C(1) << i)) | (uint64_t)(fake_vectors.component[i] != 0) << i;
+    }
+    if ((features & 1) != 0)
+        memcpy(bytes, &fake_vectors.fcw, sizeof(fake_vectors.fcw));
+    if (fake_vectors.fcw != FCW_INITIAL)
+        *header |= features & 1;
+    if ((features & 6) != 0)
+        memcpy(bytes + 24, &fake_vectors.mxcsr, sizeof(fake_vectors.mxcsr));
+}
+
+/* SDM "Operation of XRSTOR", standard format. */
+void hw_xrstor(const void *area, uint64_t features)
+{
+    const uint8_t *bytes = area;
+    const uint64_t *header = (const uint64_t *)(bytes + 512);
+
+    if (((uintptr_t)area & 63) != 0 || (header[0] & ~xcr0) != 0 || header[1] != 0 || header[2] != 0)
+        DIE("XRSTOR raises #GP");
+    features &= xcr0;
+    for (unsigned i = 0; i < FAKE_COMPONENTS; i++)
+        if ((features >> i & 1) != 0)
+            fake_vectors.component[i] = (header[0] >> i & 1) != 0 ? *component_word(bytes, i) : 0;
+    if ((features & 1) != 0) {
+        fake_vectors.fcw = FCW_INITIAL;
+        if ((header[0] & 1) != 0)
+            memcpy(&fake_vectors.fcw, bytes, sizeof(fake_vectors.fcw));
+    }
+    if ((features & 6) != 0)
+        memcpy(&fake_vectors.mxcsr, bytes + 24, sizeof(fake_vectors.mxcsr));
 }
 
 struct hw_cpuid hw_cpuid(uint32_t leaf, uint32_t subleaf)
@@ -332,6 +409,30 @@ FAKE_CR(4)
 uint64_t hw_read_dr7(void)
 {
     return 0x400;
+}
+
+uint64_t hw_read_dr6(void)
+{
+    return dr6;
+}
+
+void hw_write_dr6(uint64_t value)
+{
+    if (value >> 32 != 0)
+        DIE("MOV to DR6 raises #GP");
+    fake_counts.dr_writes++;
+    dr6 = (value & DR6_VARIABLE) | DR6_FIXED;
+}
+
+void hw_read_breakpoints(uint64_t dr[4])
+{
+    memcpy(dr, breakpoints, sizeof(breakpoints));
+}
+
+void hw_write_breakpoints(const uint64_t dr[4])
+{
+    fake_counts.dr_writes++;
+    memcpy(breakpoints, dr, sizeof(breakpoints));
 }
 
 uint8_t hw_in8(uint16_t port)

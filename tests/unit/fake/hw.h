@@ -57,6 +57,9 @@ void hw_wrmsr(uint32_t msr, uint64_t value);
 bool hw_rdmsr_safe(uint32_t msr, uint64_t *value);
 bool hw_wrmsr_safe(uint32_t msr, uint64_t value);
 bool hw_xsetbv_safe(uint32_t index, uint64_t value);
+uint64_t hw_xgetbv(uint32_t index);
+void hw_xsave(void *area, uint64_t features);
+void hw_xrstor(const void *area, uint64_t features);
 
 struct hw_cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -76,6 +79,10 @@ void hw_write_cr2(uint64_t value);
 void hw_write_cr3(uint64_t value);
 void hw_write_cr4(uint64_t value);
 uint64_t hw_read_dr7(void);
+uint64_t hw_read_dr6(void);
+void hw_write_dr6(uint64_t value);
+void hw_read_breakpoints(uint64_t dr[4]);
+void hw_write_breakpoints(const uint64_t dr[4]);
 
 uint8_t hw_in8(uint16_t port);
 uint16_t hw_in16(uint16_t port);
@@ -122,12 +129,24 @@ uint64_t *fake_vmcs_field(hpa_t vmcs, uint32_t encoding);
 /* The launch state of the current VMCS, as the processor keeps it: set by an entry that succeeds, reset by VMCLEAR. */
 bool *fake_launched(void);
 
+/*
+ * The vector state: one word of each component of XCR0, 0 initially, MXCSR and FCW. XCR0 itself has at most the
+ * components of CPUID leaf Dh, which also says where they lie in memory.
+ */
+enum { FAKE_COMPONENTS = 8 };
+struct fake_vectors {
+    uint64_t component[FAKE_COMPONENTS];
+    uint32_t mxcsr;
+    uint16_t fcw;
+};
+extern struct fake_vectors fake_vectors;
+
 extern struct hw_cpuid (*fake_cpuid)(uint32_t leaf, uint32_t subleaf);
 extern struct cpu *fake_cpu;
 extern uint64_t fake_tsc;
 
 struct fake_counts {
-    unsigned vmreads, vmwrites, reads, writes, invept_single, invept_all, invvpid, vmptrld, vmclear;
+    unsigned vmreads, vmwrites, reads, writes, invept_single, invept_all, invvpid, vmptrld, vmclear, wrmsr, dr_writes;
     uint64_t last_eptp;
 };
 extern struct fake_counts fake_counts;
