@@ -29,8 +29,9 @@ enum hypercall_vm_word {
     VM_WORD_PAGED_OUT = 5,
     VM_WORD_PAGED_IN = 6,
     VM_WORD_FRAMES = 7,
-    VM_WORD_DIGEST = 8, /* to 11, little-endian */
-    VM_WORD_COUNT = 12,
+    VM_WORD_DIGEST = 8, /* to 11, the bytes in order; 0 before the launch is done */
+    VM_WORD_VCPUS = 12,
+    VM_WORD_COUNT = 13,
 };
 
 #define LAYER_VERSION 0x00000100u /* 0.1.0 */

@@ -6,6 +6,7 @@
 #include <mbedtls/platform_util.h>
 #include <string.h>
 #include "cloudvisor/flush.h"
+#include "cloudvisor/hypercall.h"
 #include "cloudvisor/log.h"
 #include "cloudvisor/pool.h"
 #include "cloudvisor/vm_window.h"
@@ -168,6 +169,7 @@ struct vm *vm_create(const struct bundle_descriptor *descriptor)
     memset(vm, 0, sizeof(*vm));
     vm->index = (uint32_t)(vm - vms);
     vm->id = ++launches;
+    vm->vcpu_count = descriptor->vcpu_count;
     vm->descriptor = page_or_null();
     if (vm->descriptor == NULL)
         return NULL;
@@ -400,16 +402,18 @@ void vm_reap(void)
 
 bool vm_word(uint64_t slot, uint64_t index, uint64_t *value)
 {
-    enum { DIGEST_FIRST = 8, DIGEST_END = DIGEST_FIRST + BUNDLE_DIGEST_BYTES / 8 };
     const struct vm *vm = &vms[slot < VM_MAX ? slot : 0];
-    const uint64_t words[DIGEST_FIRST] = { vm->state,   vm->id,        vm->stop,     vm->stop_detail,
-                                           vm->claimed, vm->paged_out, vm->paged_in, vm->frames_in };
+    uint64_t words[VM_WORD_COUNT] = {
+        [VM_WORD_STATE] = vm->state,       [VM_WORD_ID] = vm->id,
+        [VM_WORD_STOP] = vm->stop,         [VM_WORD_STOP_DETAIL] = vm->stop_detail,
+        [VM_WORD_CLAIMED] = vm->claimed,   [VM_WORD_PAGED_OUT] = vm->paged_out,
+        [VM_WORD_PAGED_IN] = vm->paged_in, [VM_WORD_FRAMES] = vm->frames_in,
+        [VM_WORD_VCPUS] = vm->vcpu_count,
+    };
 
-    if (slot >= VM_MAX || index >= DIGEST_END)
+    if (slot >= VM_MAX || index >= VM_WORD_COUNT)
         return false;
-    if (index < DIGEST_FIRST)
-        *value = words[index];
-    else
-        memcpy(value, vm->digest + 8 * (index - DIGEST_FIRST), 8);
+    memcpy(&words[VM_WORD_DIGEST], vm->digest, sizeof(vm->digest));
+    *value = words[index];
     return true;
 }

@@ -93,6 +93,7 @@ struct vm {
     uint64_t stop_detail;
     uint64_t id;    /* counts launches since boot */
     uint32_t index; /* in vms[] */
+    uint32_t vcpu_count;
     uint8_t digest[BUNDLE_DIGEST_BYTES];
     uint64_t claimed, paged_out, paged_in;
     uint64_t frames_in; /* frames that the VM has */
