@@ -20,7 +20,14 @@
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_MISC_ENABLE = 0x1a0, MSR_BIOS_UPDT_TRIG = 0x79, MSR_X2APIC_ICR = 0x830 };
+enum {
+    MSR_TSC = 0x10,
+    MSR_APIC_BASE = 0x1b,
+    MSR_TSC_ADJUST = 0x3b,
+    MSR_MISC_ENABLE = 0x1a0,
+    MSR_BIOS_UPDT_TRIG = 0x79,
+    MSR_X2APIC_ICR = 0x830
+};
 #define APIC_BASE_ADDRESS      UINT64_C(0x000ffffffffff000)
 #define APIC_BASE_X2APIC       UINT64_C(0x400)
 #define APIC_BASE_ENABLE       UINT64_C(0x800)
@@ -179,6 +186,8 @@ static bool msr_value(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value
         return write && apic_base_write(*value);
     if (msr == MSR_MISC_ENABLE) /* root mode's page tables need the execute-disable bit */
         return write && (*value & MISC_ENABLE_XD_DISABLE) == 0 && hw_wrmsr_safe(msr, *value);
+    if (msr == MSR_TSC || msr == MSR_TSC_ADJUST) /* the clock of protected VMs only runs forward */
+        return write && !vm_any() && hw_wrmsr_safe(msr, *value);
     if (msr == MSR_X2APIC_ICR)
         return write && apic_host_x2apic_icr(cpu, *value);
     if (msr == MSR_FEATURE_CONTROL && !write)
@@ -437,6 +446,7 @@ static void triple_fault_exit(void)
     } no_idt;
 
     cv_log(LOG_INFO, "the host's triple fault resets the machine");
+    vm_end_all();
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
 }
 

@@ -8,7 +8,9 @@ static const struct {
     uint32_t first, last;
     unsigned access;
 } msr_list[] = {
+    { 0x10, 0x10, WRITE },          /* IA32_TIME_STAMP_COUNTER */
     { 0x1b, 0x1b, WRITE },          /* IA32_APIC_BASE */
+    { 0x3b, 0x3b, WRITE },          /* IA32_TSC_ADJUST */
     { 0x3a, 0x3a, READ | WRITE },   /* IA32_FEATURE_CONTROL */
     { 0x79, 0x79, WRITE },          /* IA32_BIOS_UPDT_TRIG */
     { 0xfe, 0xfe, READ | WRITE },   /* IA32_MTRRCAP */

@@ -8,6 +8,7 @@
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/log.h"
 #include "cloudvisor/power.h"
+#include "cloudvisor/vm.h"
 
 enum { PORT_KEYBOARD = 0x64, COMMAND_RESET = 0xfe, PORT_RESET_CONTROL = 0xcf9, RESET_CPU = 0x04 };
 enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc, PIIX4_PM = 0x80000b00, PIIX4_ID = 0x71138086, PIIX4_PMBA = 0x40 };
@@ -148,12 +149,15 @@ bool power_host_out(uint16_t port, unsigned bytes, uint32_t value)
     uint32_t sleep = sleep_request(port, bytes, value);
 
     if ((port == PORT_KEYBOARD && (value & 0xff) == COMMAND_RESET) ||
-        (port == PORT_RESET_CONTROL && (value & RESET_CPU) != 0) || (port != 0 && port == power.reset))
+        (port == PORT_RESET_CONTROL && (value & RESET_CPU) != 0) || (port != 0 && port == power.reset)) {
         cv_log(LOG_INFO, "the host resets the machine through port %x", port);
+        vm_end_all();
+    }
     if (sleep == 0)
         return true;
     if (SLEEP_TYPE(sleep) == power.type_s5) {
         cv_log(LOG_INFO, "the host switches the machine off");
+        vm_end_all();
         return true;
     }
     cv_log_limited(LOG_INFO, "the host asks for sleep type %u: refused; only power-off and suspend-to-idle are served",

@@ -400,6 +400,26 @@ void vm_reap(void)
     layer_unlock();
 }
 
+void vm_end_all(void)
+{
+    layer_lock();
+    for (struct vm *vm = vms; vm < vms + VM_MAX; vm++) {
+        vm_stop(vm, VM_STOP_HOST_RESET, 0);
+        while (vm->state == VM_DEAD && !vm_pages_reap(vm, REAP_SLICE))
+            continue;
+    }
+    layer_unlock();
+}
+
+bool vm_any(void)
+{
+    for (const struct vm *vm = vms; vm < vms + VM_MAX; vm++) {
+        if (vm->state == VM_LAUNCHING || vm->state == VM_RUNNING)
+            return true;
+    }
+    return false;
+}
+
 bool vm_word(uint64_t slot, uint64_t index, uint64_t *value)
 {
     const struct vm *vm = &vms[slot < VM_MAX ? slot : 0];

@@ -148,6 +148,12 @@ void vm_stop(struct vm *vm, enum vm_stop why, uint64_t detail);
 /* Scrubs some frames of dead VMs. Takes layer_lock. */
 void vm_reap(void);
 
+/* Before a reset of the machine: stops every VM and scrubs all their frames. Takes layer_lock. */
+void vm_end_all(void);
+
+/* True if a VM is launching or running. */
+bool vm_any(void);
+
 /* What cvctl shows: word `index` of a slot (hypercall.h). False: no such word. */
 bool vm_word(uint64_t slot, uint64_t index, uint64_t *value);
 

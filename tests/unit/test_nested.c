@@ -421,7 +421,7 @@ static void vpid_is_always_in_force(void **state)
     assert_true(fake_counts.invvpid > before);
     assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
     write_field(VMCS_SECONDARY_CONTROLS, SEC_EPT | SEC_VPID);
-    for (uint64_t vpid = VPID_UNTAGGED; vpid <= VPID_HOST; vpid++) {
+    for (uint64_t vpid = VPID_LAYER; vpid <= VPID_HOST; vpid += 0xfff) {
         write_field(VMCS_VPID, vpid);
         before = fake_counts.invvpid;
         assert_enters(resume());
@@ -429,10 +429,10 @@ static void vpid_is_always_in_force(void **state)
         assert_int_equal(fake_counts.invvpid, before + 1);
         assert_outcome(host_vm_exits(EXIT_HLT, 0), EXITED, EXIT_HLT);
     }
-    write_field(VMCS_VPID, VPID_UNTAGGED - 1);
+    write_field(VMCS_VPID, VPID_LAYER - 1);
     before = fake_counts.invvpid;
     assert_enters(resume());
-    assert_int_equal(hw_vmread(VMCS_VPID), VPID_UNTAGGED - 1);
+    assert_int_equal(hw_vmread(VMCS_VPID), VPID_LAYER - 1);
     assert_int_equal(fake_counts.invvpid, before);
 }
 
