@@ -47,17 +47,12 @@ static void show_segment(struct vmcs12 *v, unsigned segment, uint64_t selector, 
 /* What the host sees of the guest's state from now on; CR0, CR4, EFER stay as it knows them. v->vmcs02 is loaded. */
 static void freeze(struct vmcs12 *v, const struct vm *vm)
 {
-    static const uint16_t zero[] = { FIELD_GUEST_GDTR_BASE,
-                                     FIELD_GUEST_GDTR_LIMIT,
-                                     FIELD_GUEST_IDTR_BASE,
-                                     FIELD_GUEST_IDTR_LIMIT,
-                                     FIELD_GUEST_IA32_SYSENTER_CS,
-                                     FIELD_GUEST_IA32_SYSENTER_ESP,
-                                     FIELD_GUEST_RSP,
-                                     FIELD_GUEST_IA32_SYSENTER_EIP,
-                                     FIELD_GUEST_ACTIVITY_STATE,
-                                     FIELD_GUEST_PENDING_DEBUG_EXCEPTIONS };
+    uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0), cr4 = hw_vmread(VMCS_GUEST_CR4);
 
+    for (int i = 0; i < VMCS_FIELD_COUNT; i++) {
+        if (vmcs_fields[i].home == HOME_GUEST && vmcs12_offers(i))
+            show_field(v, i, 0);
+    }
     show_segment(v, CS, 0x10, UINT32_MAX, RIGHTS_CODE_64);
     for (enum segment i = ES; i <= GS; i++) {
         if (i != CS)
@@ -65,19 +60,18 @@ static void freeze(struct vmcs12 *v, const struct vm *vm)
     }
     show_segment(v, LDTR, 0, 0, RIGHTS_UNUSABLE);
     show_segment(v, TR, 0, 0x67, RIGHTS_TSS);
-    show_field(v, FIELD_GUEST_CR0, hw_vmread(VMCS_GUEST_CR0));
-    show_field(v, FIELD_GUEST_CR4, hw_vmread(VMCS_GUEST_CR4));
+    show_field(v, FIELD_GUEST_CR0, cr0);
+    show_field(v, FIELD_GUEST_CR4, cr4);
     show_field(v, FIELD_GUEST_CR3, vm->descriptor->exit_window_gpa);
-    for (unsigned i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
-        show_field(v, zero[i], 0);
 }
 
-static void clear_exit_information(struct vmcs12 *v)
+_Static_assert(FIELD_VM_EXIT_INSTRUCTION_INFO - FIELD_EXIT_REASON == 6, "exit information lies together");
+_Static_assert(FIELD_GUEST_LINEAR_ADDRESS - FIELD_EXIT_QUALIFICATION == 5, "and the natural-width part of it");
+
+static void clear_exit_information(uint64_t *field)
 {
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
-        if (vmcs_fields[i].home == HOME_EXIT)
-            v->field[i] = 0;
-    }
+    memset(&field[FIELD_EXIT_REASON], 0, 7 * sizeof(field[0]));
+    memset(&field[FIELD_EXIT_QUALIFICATION], 0, 6 * sizeof(field[0]));
 }
 
 /* The registers that the rule of this exit names; all others are 0. */
@@ -103,7 +97,7 @@ static void give(struct cpu *cpu, struct vmcs12 *v, const struct shown *s, uint6
     vcpu->accept = vcpu->accept & exit_rules[s->reason].accepts;
     vcpu->shown_rip = WINDOW_CODE_GPA(window) + s->rip_slot * WINDOW_SLOT_BYTES;
     vcpu->shown_length = s->length;
-    clear_exit_information(v);
+    clear_exit_information(v->field);
     v->field[FIELD_VM_EXIT_INTERRUPTION_INFO] = s->interruption_info;
     v->field[FIELD_VM_EXIT_INSTRUCTION_LENGTH] = s->length;
     v->field[FIELD_GUEST_PHYSICAL_ADDRESS] = s->gpa;
@@ -151,6 +145,7 @@ void protected_ask(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, uint64_t per
 /* The vmcs12 is the host's again, with an ordinary VM in the state that the host was shown. */
 static void unbind(struct vmcs12 *v)
 {
+    hw_vmclear(v->vcpu->vmcs);
     layer_lock();
     v->vcpu->active_on = NULL;
     vm_unbind(v->vcpu);
@@ -264,24 +259,17 @@ static void start(struct cpu *cpu, struct vcpu *vcpu)
 
 /* ---- Entry ---- */
 
-static uint32_t from_host(uint32_t wanted, uint32_t controls, uint32_t bits)
-{
-    return wanted | (controls & bits);
-}
-
 /* Of the host's controls only windows, the timer and pauses count. The vCPU's VMCS is loaded. */
 static void write_controls(const struct vmcs12 *v)
 {
-    uint32_t pin = from_host(PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS, pin_controls(v),
-                             PIN_PREEMPTION_TIMER);
-    uint32_t proc = from_host(
-        PROC_HLT_EXITING | PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_MOV_DR_EXITING | PROC_CR8_LOAD_EXITING |
-            PROC_CR8_STORE_EXITING | PROC_UNCONDITIONAL_IO_EXITING | PROC_MSR_BITMAPS | PROC_MONITOR_EXITING |
-            PROC_TSC_OFFSETTING | PROC_SECONDARY_CONTROLS,
-        proc_controls(v), PROC_INTERRUPT_WINDOW_EXITING | PROC_NMI_WINDOW_EXITING | PROC_PAUSE_EXITING);
-    uint32_t exits = from_host(EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
-                                   EXIT_SAVE_DEBUG_CONTROLS,
-                               exit_controls(v), EXIT_ACK_INTERRUPT);
+    uint32_t windows = PROC_INTERRUPT_WINDOW_EXITING | PROC_NMI_WINDOW_EXITING | PROC_PAUSE_EXITING;
+    uint32_t pin = PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS |
+                   (pin_controls(v) & PIN_PREEMPTION_TIMER);
+    uint32_t proc = PROC_HLT_EXITING | PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_MOV_DR_EXITING |
+                    PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_UNCONDITIONAL_IO_EXITING | PROC_MSR_BITMAPS |
+                    PROC_MONITOR_EXITING | PROC_TSC_OFFSETTING | PROC_SECONDARY_CONTROLS | (proc_controls(v) & windows);
+    uint32_t exits = EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+                     EXIT_SAVE_DEBUG_CONTROLS | (exit_controls(v) & EXIT_ACK_INTERRUPT);
 
     if ((pin & PIN_PREEMPTION_TIMER) != 0)
         exits |= EXIT_SAVE_PREEMPTION_TIMER;
