@@ -12,6 +12,7 @@ cloudvisor: build/cloudvisor.efi build/cvctl
 include crypto/targets.mk
 include cloudvisor/targets.mk
 include cloudvisor/loader/targets.mk
+include cloudvisor/cvctl/targets.mk
 include tests/targets.mk
 include tests/unit.mk
 include untrusted-hypervisor-harness/targets.mk
@@ -30,6 +31,7 @@ test: packages ## all tests: host, conformance, hostile hypervisor, stock KVM; e
 	    size "$(TEST_MAKE) size" \
 	    reproducible "$(TEST_MAKE) reproducible" \
 	    crypto-link "$(TEST_MAKE) crypto-link-check" \
+	    cvctl "$(TEST_MAKE) cvctl-test" \
 	    bundle "$(TEST_MAKE) bundle-test" \
 	    attest "$(TEST_MAKE) attest-test" \
 	    loader "$(TEST_MAKE) loader-test" \

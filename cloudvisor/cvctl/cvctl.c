@@ -6,181 +6,41 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cloudvisor/cvctl/exit_names.h"
+#include "cloudvisor/cvctl/commands.h"
 #include "cloudvisor/hypercall.h"
 
-enum cvctl_exit { CVCTL_OK = 0, CVCTL_FAILED = 1, CVCTL_USAGE = 2, CVCTL_NO_LAYER = 3 };
-enum exit_level { LEVEL_HOST = 1, LEVEL_VM = 2 };
-
-struct answer {
-    bool ok;
-    uint64_t rbx;
-    uint64_t rcx;
-};
-
-struct stat_text {
-    const char *name;
-    const char *meaning;
-};
-
-static const struct stat_text stats[] = {
-#define STAT(name, meaning) { #name, meaning },
-#include "cloudvisor/stats.def"
-#undef STAT
-};
-
-enum stat_index {
-#define STAT(name, meaning) STAT_##name,
-#include "cloudvisor/stats.def"
-#undef STAT
-    STAT_COUNT
-};
-
-static sigjmp_buf no_layer;
-
-static void on_fault(int signal_number)
+uint32_t require_layer(void)
 {
-    siglongjmp(no_layer, signal_number);
-}
-
-/* Without the layer VMCALL is #UD, which is SIGILL; some hypervisors answer with #GP, which is SIGSEGV. */
-static struct answer ask(uint32_t function, uint64_t rbx, uint64_t rcx)
-{
-    uint64_t rax = HYPERCALL_MAGIC | function;
-
-    __asm__ volatile("vmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx) : : "memory", "cc");
-    return (struct answer){ .ok = rax == 0, .rbx = rbx, .rcx = rcx };
-}
-
-/* True if VMCALL reaches the layer; `version` is then its version. */
-static bool find_layer(uint32_t *version)
-{
-    struct answer answer;
-
-    if (sigsetjmp(no_layer, 1) != 0)
-        return false;
-    answer = ask(HYPERCALL_VERSION, 0, 0);
-    *version = (uint32_t)answer.rbx;
-    return answer.ok;
-}
-
-/* The layer's version, or the end of the program. Every command starts here; later calls can't fault. */
-static uint32_t require_layer(void)
-{
-    struct sigaction action = { .sa_handler = on_fault };
     uint32_t version;
 
-    sigaction(SIGILL, &action, NULL);
-    sigaction(SIGSEGV, &action, NULL);
-    if (!find_layer(&version)) {
+    if (!layer_find(&version)) {
         fprintf(stderr, "cvctl: no CloudVisor layer on this machine\n");
         exit(CVCTL_NO_LAYER);
     }
-    signal(SIGILL, SIG_DFL);
-    signal(SIGSEGV, SIG_DFL);
     return version;
 }
 
-static void print_version(const char *before, uint32_t version, const char *after)
+void print_version(const char *before, uint32_t version, const char *after)
 {
     printf("%s%u.%u.%u%s", before, version >> 16, version >> 8 & 0xffu, version & 0xffu, after);
 }
 
-static uint64_t stat_value(unsigned index)
-{
-    struct answer answer = ask(HYPERCALL_STAT, index, 0);
-
-    return answer.ok ? answer.rbx : 0;
-}
-
-static uint64_t exit_count(unsigned reason, enum exit_level level)
-{
-    struct answer answer = ask(HYPERCALL_EXITS, reason, level);
-
-    return answer.ok ? answer.rbx : 0;
-}
-
-static const char *exit_name(unsigned reason, char buffer[16])
-{
-    if (exit_names[reason])
-        return exit_names[reason];
-    snprintf(buffer, 16, "reason_%u", reason);
-    return buffer;
-}
-
-static int command_status(bool json)
+int command_status(const struct options *options)
 {
     uint32_t version = require_layer();
+    unsigned vms;
 
-    (void)json;
+    (void)options;
     print_version("CloudVisor ", version, "\n");
     printf("CPUs demoted:     %" PRIu64 "\n", stat_value(STAT_cpus_demoted));
     printf("layer's memory:   %" PRIu64 " KiB\n", stat_value(STAT_layer_bytes) >> 10);
     printf("VMCS shadowing:   %s\n", stat_value(STAT_vmcs_shadowing) ? "hardware" : "emulated");
+    if (vms_alive(&vms))
+        printf("protected VMs:    %u\n", vms);
     printf("entries:          %" PRIu64 "\n", stat_value(STAT_entries));
-    return CVCTL_OK;
-}
-
-static void print_exits(const char *title, enum exit_level level)
-{
-    char buffer[16];
-
-    printf("\nexits of %s\n", title);
-    for (unsigned reason = 0; reason < EXIT_REASON_COUNT; reason++) {
-        uint64_t count = exit_count(reason, level);
-
-        if (count)
-            printf("  %-28s %14" PRIu64 "\n", exit_name(reason, buffer), count);
-    }
-}
-
-static void print_exits_json(const char *key, enum exit_level level)
-{
-    const char *separator = "";
-    char buffer[16];
-
-    printf("\"%s\":{", key);
-    for (unsigned reason = 0; reason < EXIT_REASON_COUNT; reason++) {
-        uint64_t count = exit_count(reason, level);
-
-        if (!count)
-            continue;
-        printf("%s\"%s\":%" PRIu64, separator, exit_name(reason, buffer), count);
-        separator = ",";
-    }
-    printf("}");
-}
-
-static int print_stats_json(uint32_t version)
-{
-    print_version("{\"version\":\"", version, "\",\"counters\":{");
-    for (unsigned i = 0; i < STAT_COUNT; i++)
-        printf("%s\"%s\":%" PRIu64, i ? "," : "", stats[i].name, stat_value(i));
-    printf("},\"exits\":{");
-    print_exits_json("host", LEVEL_HOST);
-    printf(",");
-    print_exits_json("vm", LEVEL_VM);
-    printf("}}\n");
-    return CVCTL_OK;
-}
-
-static int command_stats(bool json)
-{
-    uint32_t version = require_layer();
-
-    if (json)
-        return print_stats_json(version);
-    printf("counters\n");
-    for (unsigned i = 0; i < STAT_COUNT; i++)
-        printf("  %-16s %20" PRIu64 "  %s\n", stats[i].name, stat_value(i), stats[i].meaning);
-    print_exits("the host", LEVEL_HOST);
-    print_exits("its VMs", LEVEL_VM);
     return CVCTL_OK;
 }
 
@@ -192,7 +52,7 @@ static uint64_t oldest_offset(uint64_t total)
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
-        if (ask(HYPERCALL_LOG, middle, 0).ok)
+        if (layer_ask(HYPERCALL_LOG, middle, 0).ok)
             high = middle;
         else
             low = middle + 1;
@@ -234,7 +94,7 @@ static bool print_log(uint64_t offset, uint64_t total, bool json)
     bool open = false, first = true;
 
     while (offset < total) {
-        struct answer answer = ask(HYPERCALL_LOG, offset, 0);
+        struct answer answer = layer_ask(HYPERCALL_LOG, offset, 0);
         uint64_t here = total - offset < 8 ? total - offset : 8;
 
         if (!answer.ok)
@@ -254,12 +114,12 @@ static bool print_log(uint64_t offset, uint64_t total, bool json)
     return offset == total;
 }
 
-static int command_log(bool json)
+int command_log(const struct options *options)
 {
     uint32_t version = require_layer();
-    uint64_t total = ask(HYPERCALL_LOG, 0, 0).rcx;
+    uint64_t total = layer_ask(HYPERCALL_LOG, 0, 0).rcx;
     uint64_t start = oldest_offset(total);
-    bool whole;
+    bool whole, json = options->json;
 
     if (json) {
         print_version("{\"version\":\"", version, "\",");
@@ -276,27 +136,35 @@ static int command_log(bool json)
 }
 
 static const char help[] =
-    "usage: cvctl COMMAND [--json]\n"
+    "usage: cvctl COMMAND [OPTION...]\n"
     "Asks the CloudVisor layer under this system about itself. Needs no privilege.\n"
     "\n"
-    "  status          version, demoted CPUs, memory\n"
-    "  stats [--json]  every counter, and VM exits by reason for the host and for its VMs\n"
-    "  log [--json]    what the layer logged since boot, as far as its ring still holds it\n"
-    "  --help          this text\n"
-    "  --version       the version of this program\n"
+    "  status                  version, demoted CPUs, memory, number of protected VMs\n"
+    "  vms                     protected VMs, and ended ones that the layer remembers\n"
+    "      --wide              the whole launch digest\n"
+    "  stats                   every counter, and VM exits by reason for the host and for its VMs\n"
+    "      --watch [SECONDS]   how fast they grow, again and again (2 seconds) until Ctrl-C\n"
+    "  log                     what the layer logged since boot, as far as its ring still holds it\n"
+    "      --json              one JSON object instead of text (vms, stats, log); one per look with --watch\n"
+    "  --help                  this text\n"
+    "  --version               the version of this program\n"
     "\n"
-    "Exit codes: 0 done, 1 output failed, 2 wrong usage, 3 no CloudVisor layer on this machine.\n";
+    "Exit codes: 0 done, 1 output failed or the layer does not know the question, 2 wrong usage,\n"
+    "3 no CloudVisor layer on this machine.\n";
+
+enum { TAKES_JSON = 1, TAKES_WIDE = 2, TAKES_WATCH = 4 };
 
 struct command {
     const char *name;
-    int (*run)(bool json);
-    bool takes_json;
+    int (*run)(const struct options *options);
+    unsigned takes;
 };
 
 static const struct command commands[] = {
-    { "status", command_status, false },
-    { "stats", command_stats, true },
-    { "log", command_log, true },
+    { "status", command_status, 0 },
+    { "vms", command_vms, TAKES_JSON | TAKES_WIDE },
+    { "stats", command_stats, TAKES_JSON | TAKES_WATCH },
+    { "log", command_log, TAKES_JSON },
 };
 
 static int usage(const char *problem, const char *word)
@@ -305,20 +173,51 @@ static int usage(const char *problem, const char *word)
     return CVCTL_USAGE;
 }
 
-static int run_command(int argc, char **argv)
+/* 0.1 to 86400 seconds. */
+static bool parse_seconds(const char *word, double *seconds)
 {
-    bool json = argc > 2 && strcmp(argv[2], "--json") == 0;
+    char *end;
 
-    if (argc < 2)
+    *seconds = strtod(word, &end);
+    return end != word && *end == 0 && *seconds >= 0.1 && *seconds <= 86400;
+}
+
+/* The options behind the command; NULL, or the word that is wrong. */
+static const char *parse_options(char **words, unsigned takes, struct options *options)
+{
+    const double often = 2;
+
+    for (; *words != NULL; words++) {
+        if (strcmp(*words, "--json") == 0 && (takes & TAKES_JSON) != 0) {
+            options->json = true;
+        } else if (strcmp(*words, "--wide") == 0 && (takes & TAKES_WIDE) != 0) {
+            options->wide = true;
+        } else if (strcmp(*words, "--watch") == 0 && (takes & TAKES_WATCH) != 0) {
+            options->watch = often;
+            if (words[1] != NULL && words[1][0] != '-' && !parse_seconds(*++words, &options->watch))
+                return *words;
+        } else {
+            return *words;
+        }
+    }
+    return NULL;
+}
+
+static int run_command(char **words)
+{
+    struct options options = { 0 };
+
+    if (words[0] == NULL)
         return usage("no command given", "");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(argv[1], commands[i].name) != 0)
+        const char *wrong;
+
+        if (strcmp(words[0], commands[i].name) != 0)
             continue;
-        if (argc > (json && commands[i].takes_json ? 3 : 2))
-            return usage("unknown argument ", argv[json && commands[i].takes_json ? 3 : 2]);
-        return commands[i].run(json);
+        wrong = parse_options(words + 1, commands[i].takes, &options);
+        return wrong != NULL ? usage("wrong argument ", wrong) : commands[i].run(&options);
     }
-    return usage("unknown command ", argv[1]);
+    return usage("unknown command ", words[0]);
 }
 
 int main(int argc, char **argv)
@@ -330,7 +229,7 @@ int main(int argc, char **argv)
     else if (argc == 2 && strcmp(argv[1], "--version") == 0)
         print_version("cvctl ", LAYER_VERSION, "\n");
     else
-        code = run_command(argc, argv);
+        code = run_command(argc > 0 ? argv + 1 : argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("cvctl: output");
         return CVCTL_FAILED;

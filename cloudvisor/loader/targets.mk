@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Rules for cloudvisor.efi, its test companions, and cvctl. Included by the top-level Makefile; run from the root.
+# Rules for cloudvisor.efi and its test companions. Included by the top-level Makefile; run from the root.
 
 EFI_CC ?= gcc
 EFI_LD ?= ld
@@ -66,11 +66,3 @@ loader-test: build/efi/loader_test.efi build/efi/hello.efi
 	grep -q '2 of 2 answer' build/loader-test/said
 
 -include $(LOADER_OBJECTS:.o=.d) $(HELLO_OBJECTS:.o=.d)
-
-CVCTL_CFLAGS := -std=c17 -O2 -static -I. -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror -Wl,--build-id=none \
-	-ffile-prefix-map=$(CURDIR)=.
-
-build/cvctl: cloudvisor/cvctl/cvctl.c cloudvisor/cvctl/exit_names.h cloudvisor/hypercall.h cloudvisor/stats.def \
-		nested-vmx/vmx_bits.h
-	@mkdir -p $(@D)
-	$(CC) $(CVCTL_CFLAGS) $< -o $@
