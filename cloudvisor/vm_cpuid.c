@@ -18,7 +18,7 @@ static const struct {
     uint32_t leaf, subleaf;
     struct hw_cpuid pass, set;
 } answers[] = {
-    { 0, ANY, { 0, ALL, ALL, ALL }, { .eax = 0x15 } },
+    { 0, ANY, { 0, ALL, ALL, ALL }, { .eax = 0x16 } },
     /* SSE3, PCLMULQDQ; SSSE3, FMA, CX16; PCID, SSE4.1, SSE4.2, MOVBE, POPCNT; TSC deadline, AES, XSAVE, AVX, F16C, */
     /* RDRAND; always x2APIC and hypervisor. */
     /* FPU, VME, DE, PSE; TSC, MSR, PAE; CX8, APIC, SEP; MTRR, PGE, CMOV; PAT, PSE-36, CLFSH; MMX; FXSR, SSE, SSE2, SS */
@@ -126,6 +126,7 @@ static struct hw_cpuid answer(uint32_t index, uint32_t count, uint64_t cr4, uint
         r.ecx = subleaf == 0 ? vm_xsave_bytes : 0;
         break;
     case 0x15: tsc_ratio(boot->tsc_khz, &r); break;
+    case 0x16: r.eax = boot->tsc_khz / 1000; break; /* else Linux measures it with a timer that may not be there */
     default: break;
     }
     return r;

@@ -78,10 +78,10 @@ static void unknown_leaves_are_zero(void **state)
 {
     static const uint32_t leaves[] = {
         3,          5,          8,          9,          0xa,        0xc,        0xe,        0xf,        0x10,
-        0x11,       0x12,       0x13,       0x14,       0x16,       0x17,       0x18,       0x19,       0x1a,
-        0x1b,       0x1c,       0x1d,       0x1e,       0x1f,       0x20,       0x23,       0x24,       0x20000000,
-        0x3fffffff, 0x40000001, 0x40000002, 0x40000003, 0x40000010, 0x40000100, 0x7fffffff, 0x80000005, 0x80000009,
-        0x8000000a, 0x8000001d, 0x8000001f, 0x80860000, 0xc0000000, 0xc0000001, 0xffffffff,
+        0x11,       0x12,       0x13,       0x14,       0x17,       0x18,       0x19,       0x1a,       0x1b,
+        0x1c,       0x1d,       0x1e,       0x1f,       0x20,       0x23,       0x24,       0x20000000, 0x3fffffff,
+        0x40000001, 0x40000002, 0x40000003, 0x40000010, 0x40000100, 0x7fffffff, 0x80000005, 0x80000009, 0x8000000a,
+        0x8000001d, 0x8000001f, 0x80860000, 0xc0000000, 0xc0000001, 0xffffffff,
     };
 
     (void)state;
@@ -177,7 +177,7 @@ static void dangerous_features_are_hidden(void **state)
 static void features_of_a_processor_with_all(void **state)
 {
     (void)state;
-    assert_leaf(0, 0, 0x15, UINT32_MAX, UINT32_MAX, UINT32_MAX);
+    assert_leaf(0, 0, 0x16, UINT32_MAX, UINT32_MAX, UINT32_MAX);
     assert_leaf(1, 0, UINT32_MAX, 0x1ff00, BITS(0, 1, 9, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30, 31),
                 BITS(0, 1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 19, 23, 24, 25, 26, 27));
     assert_leaf(2, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX);
@@ -201,7 +201,7 @@ static void a_processor_with_nothing(void **state)
     (void)state;
     fake_cpuid = NULL;
     vm_xcr0_offer = 1;
-    assert_leaf(0, 0, 0x15, 0, 0, 0);
+    assert_leaf(0, 0, 0x16, 0, 0, 0);
     assert_leaf(1, 0, 0, 0x10000, BITS(21, 31), 0);
     assert_leaf(2, 0, 0, 0, 0, 0);
     assert_leaf(4, 0, 0, 0, 0, 0);
@@ -219,7 +219,7 @@ static void leaves_beyond_the_last_are_not_repeated(void **state)
 {
     (void)state;
     fake_cpuid = short_list;
-    assert_leaf(0, 0, 0x15, 0x756e6547, 0x6c65746e, 0x49656e69);
+    assert_leaf(0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69);
     assert_leaf(7, 1, BITS(4, 5, 10, 11, 12, 23), 0, 0, 0); /* below the last one: passed on */
     assert_leaf(0xd, 2, 0, 0, 0, 0);
     assert_leaf(0x80000001, 0, 0, 0, BITS(0, 5, 8), BITS(11, 20, 26, 27, 29));
@@ -333,6 +333,8 @@ static void counter_frequency(void **state)
         error = product / r.eax > khz[i] ? product / r.eax - khz[i] : khz[i] - product / r.eax;
         assert_true(error <= 1 + khz[i] / 500000);
     }
+    boot_info.tsc_khz = 2999999;
+    assert_int_equal(word(0x16, 0, EAX), 2999);
     boot_info.tsc_khz = 0;
     assert_int_equal(word(0x15, 0, EBX), 0);
 }
