@@ -76,6 +76,9 @@ $(TB)/acpi/madt%.aml: tests/testbed/acpi.py | $(TB)/acpi
 host-test: $(TB)/cvsearch ## the host's search program, on files and processes of this machine
 	@tests/host/test-cvsearch $<
 
+docs/exits.md: nested-vmx/exits.def nested-vmx/vmx_bits.h tests/exit_table.py
+	$(TB_PYTHON) tests/exit_table.py --write
+
 # Options of tests/run as make variables: make run CPUS=1 GUESTS=pc1 BARE=1
 TB_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(GUEST_KERNEL),--guest-kernel '$(GUEST_KERNEL)') \
 	$(if $(GUESTS),--guests '$(GUESTS)') $(if $(TESTS),--tests '$(TESTS)') $(if $(CPUS),--cpus '$(CPUS)') \
