@@ -98,7 +98,7 @@ static void check_leaf(uint64_t address, uint64_t leaf, unsigned level, void *co
     for (uint64_t pa = page; pa < page + ept_page_bytes(level); pa += 4096) {
         enum frame_state s = frame_state(hpa(pa));
 
-        if (s == FRAME_LAYER || s == FRAME_VM)
+        if (s == FRAME_LAYER || s == FRAME_VM || s == FRAME_BOUND)
             fail_msg("guest %#llx reaches %#llx, which is not the host's", (unsigned long long)address,
                      (unsigned long long)pa);
         if ((leaf & EPT_WRITE) != 0 && (s == FRAME_WATCHED || pa == APIC))
@@ -200,10 +200,26 @@ static void the_layers_frames_are_never_mapped(void **state)
     assert_int_equal(access_by_guest(FAKE_POOL_BASE + 0x200000, EPT_WRITE), EPT02_FILLED);
     expect(FAKE_POOL_BASE + 0x200000, LEVEL_2M, (FAKE_POOL_BASE + 0x200000) | EPT_RWX);
     expect(FAKE_POOL_BASE, 0, 0);
-    assert_true(frame_event(hpa(0x6000000), FRAME_VM_CLAIM));
-    assert_int_equal(access_by_guest(0x6000000, EPT_READ), EPT02_VIOLATION);
-    assert_int_equal(access_by_guest(0x6001000, EPT_READ), EPT02_FILLED);
-    expect(0x6001000, LEVEL_4K, 0x6001000 | EPT_RWX);
+}
+
+/* The touch of a neighbour maps around the frame; its own touch takes it from the protected VM before it is mapped. */
+static void protected_frames_are_mapped_only_after_they_changed_hands(void **state)
+{
+    static const enum frame_event into[] = { FRAME_VM_CLAIM, FRAME_VM_BIND };
+
+    (void)state;
+    host_maps(0, LEVEL_1G, EPT_RWX);
+    for (unsigned i = 0; i < COUNT_OF(into); i++) {
+        uint64_t page = 0x6000000 + i * 0x400000;
+
+        assert_true(frame_event(hpa(page), into[i]));
+        assert_int_equal(access_by_guest(page + 0x1000, EPT_READ), EPT02_FILLED);
+        expect(page + 0x1000, LEVEL_4K, (page + 0x1000) | EPT_RWX);
+        expect(page, 0, 0);
+        assert_int_equal(access_by_guest(page, EPT_READ), EPT02_FILLED);
+        assert_int_equal(frame_state(hpa(page)), FRAME_HOST);
+        expect(page, LEVEL_4K, page | EPT_RWX);
+    }
 }
 
 static void the_trapped_apic_is_never_writable(void **state)
@@ -657,6 +673,7 @@ int main(void)
         WITH_TREE(permissions_of_all_levels_count),
         WITH_TREE(misconfigurations_are_the_hosts),
         WITH_TREE(the_layers_frames_are_never_mapped),
+        WITH_TREE(protected_frames_are_mapped_only_after_they_changed_hands),
         WITH_TREE(the_trapped_apic_is_never_writable),
         WITH_TREE(watched_frames_are_read_only),
         WITH_TREE(revoking_finds_every_mapping),

@@ -10,14 +10,16 @@
 #define FRAMES    (RAM_BYTES >> 12)
 #define TABLE     (FRAMES + 1000) /* a few device frames behind the RAM, and an odd size */
 
-static const char *const states[] = { "DEVICE", "HOST", "WATCHED", "LAYER", "VM" };
-static const char *const events[] = { "HOST_READ", "HOST_WRITE", "WATCH", "LAYER_TAKE", "VM_CLAIM", "VM_RETURN" };
+static const char *const states[] = { "DEVICE", "HOST", "WATCHED", "LAYER", "VM", "BOUND" };
+static const char *const events[] = { "HOST_READ", "HOST_WRITE", "WATCH",    "LAYER_TAKE",
+                                      "VM_CLAIM",  "VM_BIND",    "VM_RETURN" };
+_Static_assert(COUNT_OF(states) == FRAME_STATE_COUNT && COUNT_OF(events) == FRAME_EVENT_COUNT, "none is left out");
 
 /* Rows: state, columns: event, contents: the next state, or '-' where the event is refused. */
 static const char *const matrix[] = {
-    /*           read write watch take claim return */
-    [FRAME_DEVICE] = "DD-L--", [FRAME_HOST] = "HHWLV-", [FRAME_WATCHED] = "WHW---",
-    [FRAME_LAYER] = "------",  [FRAME_VM] = "-----H",
+    /*           read write watch take claim bind return */
+    [FRAME_DEVICE] = "DD-L---", [FRAME_HOST] = "HHWLVB-", [FRAME_WATCHED] = "WHW----",
+    [FRAME_LAYER] = "-------",  [FRAME_VM] = "------H",   [FRAME_BOUND] = "------H",
 };
 
 static void *table;
@@ -47,6 +49,7 @@ static hpa_t frame_in(enum frame_state wanted)
     case FRAME_WATCHED: assert_true(frame_event(frame, FRAME_WATCH)); break;
     case FRAME_LAYER: assert_true(frame_event(frame, FRAME_LAYER_TAKE)); break;
     case FRAME_VM: assert_true(frame_event(frame, FRAME_VM_CLAIM)); break;
+    case FRAME_BOUND: assert_true(frame_event(frame, FRAME_VM_BIND)); break;
     default: break;
     }
     assert_int_equal(frame_state(frame), wanted);
@@ -96,7 +99,7 @@ static void rules_are_unique(void **state)
             assert_int_not_equal(pairs[i], pairs[j]);
 }
 
-/* Nothing ever takes a frame from the layer, and a VM's frame leaves only by VM_RETURN. */
+/* Nothing ever takes a frame from the layer, and what a VM has leaves only by VM_RETURN. */
 static void layer_and_vm_frames_are_never_opened(void **state)
 {
     (void)state;
@@ -104,6 +107,8 @@ static void layer_and_vm_frames_are_never_opened(void **state)
         assert_int_equal(matrix[FRAME_LAYER][event], '-');
         if (event != FRAME_VM_RETURN)
             assert_int_equal(matrix[FRAME_VM][event], '-');
+        if (event != FRAME_VM_RETURN)
+            assert_int_equal(matrix[FRAME_BOUND][event], '-');
     }
 }
 
@@ -170,6 +175,94 @@ static void large_pages_follow_their_frames(void **state)
     assert_false(frames_unrestricted(hpa(0), 0x40000000));
 }
 
+/* The largest numbers that callers have: 256 VMs, 40 bits of guest frame number. */
+static void owners_are_kept_apart_from_state_and_note(void **state)
+{
+    static const struct {
+        unsigned vm;
+        uint64_t gfn;
+    } owners[] = { { 0, 0 }, { 0xff, 0 }, { 0, 0xffffffffff }, { 0x5a, 0xa5a5a5a5a5 }, { 15, 1 } };
+    hpa_t frame = frame_in(FRAME_VM), next = hpa(frame.raw + 4096);
+    uint64_t gfn;
+
+    (void)state;
+    frame_set_owner(next, 7, 77);
+    for (size_t i = 0; i < COUNT_OF(owners); i++) {
+        frame_set_owner(hpa(frame.raw + 0xfff), owners[i].vm, owners[i].gfn);
+        assert_int_equal(frame_owner(hpa(frame.raw + 1), &gfn), owners[i].vm);
+        assert_int_equal(gfn, owners[i].gfn);
+        assert_int_equal(frame_state(frame), FRAME_VM);
+        assert_false(frames_take_mapped(frame));
+        frames_note_mapped(frame, 4096);
+        assert_int_equal(frame_owner(frame, &gfn), owners[i].vm);
+        assert_int_equal(gfn, owners[i].gfn);
+        assert_true(frames_take_mapped(frame));
+    }
+    assert_int_equal(frame_owner(next, &gfn), 7);
+    assert_int_equal(gfn, 77);
+}
+
+static void a_note_is_taken_once(void **state)
+{
+    hpa_t frame = hpa(0x12345000);
+
+    (void)state;
+    assert_false(frames_take_mapped(frame));
+    frames_note_mapped(frame, 4096);
+    frames_note_mapped(frame, 4096);
+    assert_false(frames_take_mapped(hpa(frame.raw - 4096)));
+    assert_false(frames_take_mapped(hpa(frame.raw + 4096)));
+    assert_int_equal(frame_state(frame), FRAME_HOST);
+    assert_true(frames_take_mapped(hpa(frame.raw + 0xabc)));
+    assert_false(frames_take_mapped(frame));
+}
+
+/* A note outlives every change of state: it is about EPT02s, not about owners. */
+static void notes_survive_events(void **state)
+{
+    hpa_t frame = hpa(0x12345000);
+
+    (void)state;
+    frames_note_mapped(frame, 4096);
+    assert_true(frame_event(frame, FRAME_WATCH));
+    assert_true(frame_event(frame, FRAME_HOST_WRITE));
+    assert_true(frame_event(frame, FRAME_VM_CLAIM));
+    assert_true(frame_event(frame, FRAME_VM_RETURN));
+    assert_true(frame_event(frame, FRAME_VM_BIND));
+    assert_true(frames_take_mapped(frame));
+}
+
+/* The caller removes the whole large page, so that one frame's taking speaks for all 2 MiB; not for others. */
+static void notes_of_large_pages(void **state)
+{
+    (void)state;
+    frames_note_mapped(hpa(0x40000000 - 0x200000), 0x200000);
+    frames_note_mapped(hpa(0), 0x40000000);
+    for (uint64_t pa = 0; pa < RAM_BYTES; pa += 0x200000) {
+        assert_true(frames_take_mapped(hpa(pa + 0x1ff000)));
+        assert_false(frames_take_mapped(hpa(pa)));
+    }
+    frames_note_mapped(hpa(0x200000), 0x200000);
+    frames_note_mapped(hpa(0x203000), 4096);
+    assert_false(frames_take_mapped(hpa(0x1ff000)));
+    assert_false(frames_take_mapped(hpa(0x400000)));
+    assert_true(frames_take_mapped(hpa(0x205000)));
+    assert_true(frames_take_mapped(hpa(0x203000))); /* by a small page of its own, too */
+    assert_false(frames_take_mapped(hpa(0x203000)));
+}
+
+static void notes_beyond_the_table_are_dropped(void **state)
+{
+    (void)state;
+    frames_note_mapped(hpa(TABLE << 12), 4096);
+    frames_note_mapped(hpa(UINT64_C(1) << 40), 4096);
+    frames_note_mapped(hpa(UINT64_C(1) << 40), 0x40000000);
+    frames_note_mapped(hpa(RAM_BYTES), 0x40000000); /* begins in it */
+    assert_true(frames_take_mapped(hpa(RAM_BYTES)));
+    assert_true(frames_take_mapped(hpa((TABLE - 1) << 12)));
+    assert_false(frames_take_mapped(hpa(RAM_BYTES - 4096)));
+}
+
 int main(void)
 {
     struct group g = { 0 };
@@ -183,6 +276,11 @@ int main(void)
     group_add(&g, beyond_the_table_all_is_device, NULL, "beyond the table all is device");
     group_add(&g, ram_is_added_where_it_is, NULL, "RAM is added where it is");
     group_add(&g, large_pages_follow_their_frames, NULL, "large pages follow their frames");
+    group_add(&g, owners_are_kept_apart_from_state_and_note, NULL, "owners are kept apart from state and note");
+    group_add(&g, a_note_is_taken_once, NULL, "a note is taken once");
+    group_add(&g, notes_survive_events, NULL, "notes survive events");
+    group_add(&g, notes_of_large_pages, NULL, "notes of large pages");
+    group_add(&g, notes_beyond_the_table_are_dropped, NULL, "notes beyond the table are dropped");
     for (size_t i = 0; i < g.count; i++) {
         g.tests[i].setup_func = start;
         g.tests[i].teardown_func = stop;

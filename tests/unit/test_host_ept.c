@@ -73,7 +73,7 @@ static void check_leaf(uint64_t address, uint64_t leaf, unsigned level, void *co
     for (uint64_t pa = address; pa < address + ept_page_bytes(level); pa += 4096) {
         enum frame_state s = frame_state(hpa(pa));
 
-        if (s == FRAME_LAYER || s == FRAME_VM)
+        if (s == FRAME_LAYER || s == FRAME_VM || s == FRAME_BOUND)
             fail_msg("%#llx is mapped, but not the host's", (unsigned long long)pa);
         if ((leaf & EPT_WRITE) != 0 && (s == FRAME_WATCHED || (trap && pa == APIC)))
             fail_msg("%#llx is writable", (unsigned long long)pa);
@@ -310,11 +310,10 @@ static void an_empty_pool_is_reported(void **state)
  */
 static void events_in_states(void **state)
 {
-    static const enum host_ept_answer on_read[] = { HOST_EPT_MAPPED, HOST_EPT_MAPPED, HOST_EPT_MAPPED, HOST_EPT_LAYER,
-                                                    HOST_EPT_LAYER };
-    static const enum frame_event into[] = {
-        [FRAME_WATCHED] = FRAME_WATCH, [FRAME_LAYER] = FRAME_LAYER_TAKE, [FRAME_VM] = FRAME_VM_CLAIM
-    };
+    static const enum frame_event into[FRAME_STATE_COUNT] = { [FRAME_WATCHED] = FRAME_WATCH,
+                                                              [FRAME_LAYER] = FRAME_LAYER_TAKE,
+                                                              [FRAME_VM] = FRAME_VM_CLAIM,
+                                                              [FRAME_BOUND] = FRAME_VM_BIND };
 
     (void)state;
     for (unsigned from = 0; from < FRAME_STATE_COUNT; from++)
@@ -327,7 +326,8 @@ static void events_in_states(void **state)
             if (what == 2)
                 assert_int_equal(host_ept_watch(hpa(frame)), from == FRAME_HOST || from == FRAME_WATCHED);
             else
-                assert_int_equal(host_ept_violation(hpa(frame), what == 1), on_read[from]);
+                assert_int_equal(host_ept_violation(hpa(frame), what == 1),
+                                 from == FRAME_LAYER ? HOST_EPT_LAYER : HOST_EPT_MAPPED);
             check_tree(true);
             ept_reap();
         }

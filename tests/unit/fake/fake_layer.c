@@ -61,10 +61,10 @@ __attribute__((weak)) void nested_frame_written(hpa_t address)
     fake_frame_written = address.raw & ~UINT64_C(0xfff);
 }
 
-/* Weak: tests of protected VMs bring the real ones. */
+/* Weak: tests of protected VMs bring the real ones. Here what a VM has is the host's at the first touch. */
 __attribute__((weak)) void vm_frame_touched(hpa_t pa)
 {
-    (void)pa;
+    frame_event(pa, FRAME_VM_RETURN);
 }
 
 __attribute__((weak)) void *vm_pages_view(struct vm *vm, uint64_t gpa)
