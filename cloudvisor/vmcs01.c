@@ -71,6 +71,13 @@ static const uint16_t zeroed[] = {
     VMCS_VM_ENTRY_MSR_LOAD_COUNT, VMCS_VM_ENTRY_INTERRUPTION_INFO,
 };
 
+void vmcs_zero_controls(void)
+{
+    for (unsigned i = 0; i < sizeof(zeroed) / sizeof(zeroed[0]); i++)
+        hw_vmwrite(zeroed[i], 0);
+    hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
+}
+
 void vmcs01_init(struct cpu *cpu)
 {
     write_controls(cpu);
@@ -80,9 +87,7 @@ void vmcs01_init(struct cpu *cpu)
     hw_vmwrite(VMCS_MSR_BITMAP, intercepts_msr_bitmap().raw);
     hw_vmwrite(VMCS_IO_BITMAP_A, intercepts_io_bitmap(0).raw);
     hw_vmwrite(VMCS_IO_BITMAP_B, intercepts_io_bitmap(1).raw);
-    hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
-    for (unsigned i = 0; i < sizeof(zeroed) / sizeof(zeroed[0]); i++)
-        hw_vmwrite(zeroed[i], 0);
+    vmcs_zero_controls();
     if (cpu->vmcs01_secondary & SEC_XSAVES)
         hw_vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
     hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE);

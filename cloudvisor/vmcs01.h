@@ -46,6 +46,9 @@ enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 /* Pins, processor, secondary, exit and entry controls with what the CPU insists on. */
 uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted);
 
+/* Writes 0 to controls that a VMCS of the layer's does not use, and no link pointer. */
+void vmcs_zero_controls(void);
+
 /* Fills the loaded, cleared vmcs01 with controls and root-mode state; the host's own state comes from the caller. */
 void vmcs01_init(struct cpu *cpu);
 

@@ -18,9 +18,8 @@
 #define RIGHTS_TSS      0x8bu
 #define RIGHTS_UNUSABLE 0x10000u
 #define CR0_START       UINT64_C(0x80010033) /* PG, WP, NE, ET, MP, PE */
-#define CR4_START       (CR4_PAE | CR4_VMXE)
 #define PAT_RESET       UINT64_C(0x0007040600070406)
-enum { VECTOR_GP = 13, VIOLATION_WRITE = 0x182 };
+enum { VECTOR_GP = 13, VECTOR_MC = 18, VIOLATION_WRITE = 0x182 };
 
 const struct exit_rule exit_rules[EXIT_REASON_COUNT] = {
 #define EXIT_RULE(reason, handler, shows, accepts, text) [EXIT_##reason] = { (shows), (accepts), true },
@@ -173,34 +172,19 @@ static void give_unentered(struct cpu *cpu, struct vmcs12 *v, const struct shown
 
 /* ---- Start states ---- */
 
-static void write_constants(struct vcpu *vcpu)
+static void write_constants(const struct vcpu *vcpu)
 {
-    static const uint16_t zeroed[] = {
-        VMCS_PAGE_FAULT_ERROR_CODE_MASK,
-        VMCS_PAGE_FAULT_ERROR_CODE_MATCH,
-        VMCS_CR3_TARGET_COUNT,
-        VMCS_VM_EXIT_MSR_STORE_COUNT,
-        VMCS_VM_EXIT_MSR_LOAD_COUNT,
-        VMCS_VM_ENTRY_MSR_LOAD_COUNT,
-        VMCS_VM_ENTRY_INTERRUPTION_INFO,
-        VMCS_GUEST_CR0,
-        VMCS_GUEST_IA32_DEBUGCTL,
-        VMCS_GUEST_IA32_SYSENTER_CS,
-        VMCS_GUEST_IA32_SYSENTER_ESP,
-        VMCS_GUEST_IA32_SYSENTER_EIP,
-        VMCS_GUEST_INTERRUPTIBILITY,
-        VMCS_GUEST_ACTIVITY_STATE,
-        VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS,
-    };
+    static const uint16_t zeroed[] = { VMCS_GUEST_CR0, VMCS_GUEST_IA32_DEBUGCTL, VMCS_GUEST_IA32_SYSENTER_CS,
+                                       VMCS_GUEST_IA32_SYSENTER_ESP, VMCS_GUEST_IA32_SYSENTER_EIP };
     uint32_t secondary = SEC_EPT | SEC_VPID | SEC_UNRESTRICTED_GUEST | SEC_RDTSCP | SEC_INVPCID;
 
+    vmcs_zero_controls();
     for (unsigned i = 0; i < sizeof(zeroed) / sizeof(zeroed[0]); i++)
         hw_vmwrite(zeroed[i], 0);
-    hw_vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(18));
+    hw_vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(VECTOR_MC));
     hw_vmwrite(VMCS_SECONDARY_CONTROLS, control_value(caps_hw.secondary, secondary));
     hw_vmwrite(VMCS_VM_ENTRY_CONTROLS,
                control_value(caps_hw.entry, ENTRY_LOAD_EFER | ENTRY_LOAD_PAT | ENTRY_LOAD_DEBUG_CONTROLS));
-    hw_vmwrite(VMCS_VMCS_LINK_POINTER, NO_VMCS);
     hw_vmwrite(VMCS_MSR_BITMAP, vm_msr_bitmap().raw);
     hw_vmwrite(VMCS_EPT_POINTER, vcpu->vm->ept.root.raw | EPTP_WB_WALK_4);
     hw_vmwrite(VMCS_VPID, VPID_LAYER + vcpu->vm->index * BUNDLE_VCPU_MAX + vcpu->index);
@@ -210,7 +194,7 @@ static void write_constants(struct vcpu *vcpu)
     hw_vmwrite(VMCS_GUEST_IA32_PAT, PAT_RESET);
 }
 
-/* The first vCPU at the bundle's entry point, in 64-bit mode. */
+/* From the state after INIT to the first vCPU's at the bundle's entry point, in 64-bit mode. */
 static void write_launch_state(struct vcpu *vcpu)
 {
     const struct bundle_descriptor *d = vcpu->vm->descriptor;
@@ -218,22 +202,15 @@ static void write_launch_state(struct vcpu *vcpu)
     for (enum segment i = ES; i <= GS; i++)
         host_set_segment(i, 0x18, 0, UINT32_MAX, RIGHTS_DATA);
     host_set_segment(CS, 0x10, 0, UINT32_MAX, RIGHTS_CODE_64);
-    host_set_segment(LDTR, 0, 0, 0, RIGHTS_UNUSABLE);
-    host_set_segment(TR, 0, 0, 0x67, RIGHTS_TSS);
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, d->gdt_gpa);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, d->gdt_limit);
-    hw_vmwrite(VMCS_GUEST_IDTR_BASE, 0);
-    hw_vmwrite(VMCS_GUEST_IDTR_LIMIT, 0);
     hw_vmwrite(VMCS_GUEST_CR0, CR0_START);
     hw_vmwrite(VMCS_CR0_READ_SHADOW, CR0_START);
     hw_vmwrite(VMCS_GUEST_CR3, d->cr3);
-    hw_vmwrite(VMCS_GUEST_CR4, CR4_START);
-    hw_vmwrite(VMCS_CR4_READ_SHADOW, CR4_START & ~CR4_VMXE);
+    hw_vmwrite(VMCS_GUEST_CR4, CR4_PAE | CR4_VMXE);
+    hw_vmwrite(VMCS_CR4_READ_SHADOW, CR4_PAE);
     hw_vmwrite(VMCS_GUEST_IA32_EFER, EFER_LME | EFER_LMA);
     hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, hw_vmread(VMCS_VM_ENTRY_CONTROLS) | ENTRY_IA32E_GUEST);
-    hw_vmwrite(VMCS_GUEST_DR7, 0x400);
-    hw_vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
-    hw_vmwrite(VMCS_GUEST_RSP, 0);
     hw_vmwrite(VMCS_GUEST_RIP, d->entry_rip);
     vcpu->regs.gpr[RSI] = d->entry_rsi;
 }
@@ -249,12 +226,10 @@ static void start(struct cpu *cpu, struct vcpu *vcpu)
     vcpu->state = VCPU_RUNS;
     vm_registers_reset(vcpu);
     write_constants(vcpu);
-    if (vcpu->index == 0) {
+    vmcs01_set_start_state(cpu, vcpu->start_vector);
+    memcpy(vcpu->regs.gpr, cpu->gpr, sizeof(cpu->gpr));
+    if (vcpu->index == 0)
         write_launch_state(vcpu);
-    } else {
-        vmcs01_set_start_state(cpu, vcpu->start_vector);
-        memcpy(vcpu->regs.gpr, cpu->gpr, sizeof(cpu->gpr));
-    }
 }
 
 /* ---- Entry ---- */
