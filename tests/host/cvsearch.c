@@ -23,6 +23,7 @@
 #define MASK             0xa5u
 #define PAGE             4096u
 #define CHUNK            (16u * PAGE)
+#define PROGRESS         (64u << 20)
 #define PATTERN_MAX      256u
 #define PATTERN_MIN      8u
 #define KERNEL_TEXT_BASE 0xffffffff80000000u
@@ -96,12 +97,20 @@ static uint8_t *chunk_of(struct search *search)
     return search->buffer + PAGE;
 }
 
+/* For the one who waits: a protected VM's pages are encrypted one by one as we read them. */
+static void show_progress(uint64_t before, uint64_t after)
+{
+    if (before / PROGRESS != after / PROGRESS)
+        fprintf(stderr, "cvsearch: %" PRIu64 " MiB\n", after >> 20);
+}
+
 /* Counts what lies in the first `size` bytes of the chunk and in the carry. */
 static void look(struct search *search, size_t size)
 {
     uint8_t *chunk = chunk_of(search), *from = chunk - search->carried;
     size_t all = search->carried + size, keep = search->pattern.size - 1;
 
+    show_progress(search->bytes, search->bytes + size);
     search->bytes += size;
     search->hits += count_matches(from, all, &search->pattern);
     search->carried = all < keep ? all : keep;
