@@ -100,7 +100,7 @@ static bool fail(struct host_fault *fault, uint64_t linear, uint32_t error)
 }
 
 /* Translates `linear`; large pages of 32-bit paging use 4 MiB without PSE-36. */
-static bool translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault)
+bool host_translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault)
 {
     struct paging mode = paging_mode();
     uint64_t table = hw_vmread(VMCS_GUEST_CR3) & PTE_ADDRESS, entry = 0;
@@ -147,9 +147,9 @@ bool host_read(uint64_t linear, void *to, size_t size, struct host_fault *fault)
     size_t first = within_page(linear, size);
     hpa_t a, b;
 
-    if (!translate(linear, false, &a, fault))
+    if (!host_translate(linear, false, &a, fault))
         return false;
-    if (first < size && !translate(linear + first, false, &b, fault))
+    if (first < size && !host_translate(linear + first, false, &b, fault))
         return false;
     return physical_read(a, to, first) && (first == size || physical_read(b, (uint8_t *)to + first, size - first));
 }
@@ -159,9 +159,9 @@ bool host_write(uint64_t linear, const void *from, size_t size, struct host_faul
     size_t first = within_page(linear, size);
     hpa_t a, b;
 
-    if (!translate(linear, true, &a, fault))
+    if (!host_translate(linear, true, &a, fault))
         return false;
-    if (first < size && !translate(linear + first, true, &b, fault))
+    if (first < size && !host_translate(linear + first, true, &b, fault))
         return false;
     host_frame_write(a, from, first);
     if (first < size)

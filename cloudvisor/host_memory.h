@@ -20,6 +20,9 @@ struct host_fault {
 bool host_read(uint64_t linear, void *to, size_t size, struct host_fault *fault);
 bool host_write(uint64_t linear, const void *from, size_t size, struct host_fault *fault);
 
+/* The physical address of `linear` for a supervisor access. */
+bool host_translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault);
+
 /* Fetches up to `size` bytes at the host's CS:RIP; returns how many were readable. */
 size_t host_fetch(void *to, size_t size);
 

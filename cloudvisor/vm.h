@@ -48,6 +48,7 @@ enum vcpu_accept {
     ACCEPT_EDX_EAX = 4, /* ... and EDX:EAX */
     ACCEPT_LOAD = 8,    /* ... and RAX is what `mmio` loads */
     ACCEPT_GP = 16,     /* #GP(0) */
+    ACCEPT_STRING = 32, /* ... and one element of INS or OUTS is done */
 };
 
 struct vm;
@@ -69,7 +70,8 @@ struct vcpu {
     unsigned shown_length, real_length, answer_bytes;
     uint64_t shown_rip;
     struct decoded mmio;
-    uint64_t refill_gpa; /* touched before the next entry, if refill is set */
+    uint64_t string, string_gpa; /* exit qualification and memory operand of INS or OUTS */
+    uint64_t refill_gpa;         /* touched before the next entry, if refill is set */
     bool refill;
 
     uint8_t xstate[XSTATE_BYTES] __attribute__((aligned(64)));

@@ -39,6 +39,7 @@ enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 #define RFLAGS_FIXED UINT64_C(0x2)
 #define RFLAGS_TF    UINT64_C(0x100)
 #define RFLAGS_IF    UINT64_C(0x200)
+#define RFLAGS_DF    UINT64_C(0x400)
 #define RFLAGS_RF    UINT64_C(0x10000) /* faults push it set */
 #define RFLAGS_AC    UINT64_C(0x40000)
 #define RFLAGS_VM    UINT64_C(0x20000)

@@ -285,7 +285,8 @@ static bool take_answer(const struct cpu *cpu, const struct vmcs12 *v)
     if ((vcpu->accept & ACCEPT_SKIP) == 0 || rip != vcpu->shown_rip + vcpu->shown_length)
         return false;
     take_registers(vcpu, cpu->gpr);
-    host_skip_bytes(vcpu->real_length);
+    if ((vcpu->accept & ACCEPT_STRING) == 0 || protected_string_done(vcpu, vcpu->regs.gpr, cpu->gpr[RAX]))
+        host_skip_bytes(vcpu->real_length);
     return true;
 }
 
@@ -511,12 +512,6 @@ static void answer_call(struct cpu *cpu, uint64_t answer)
     host_skip_instruction();
 }
 
-static bool caller_suits(void)
-{
-    return (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0 &&
-           (hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3) == 0;
-}
-
 /* Copies a page of the plain VM. False: EPT12 does not map it. */
 static bool read_descriptor(const struct vmcs12 *v, uint64_t gpa, struct bundle_descriptor *copy)
 {
@@ -541,7 +536,7 @@ static uint64_t begin_launch(struct cpu *cpu, struct vmcs12 *v)
     enum bundle_error error;
     struct vm *vm;
 
-    if (!caller_suits())
+    if (!protected_in_kernel_64())
         return BUNDLE_BAD_CALLER;
     if (v->ept02 == NULL || !controls_suit(v))
         return BUNDLE_BAD_HOST_SETUP;
@@ -583,7 +578,7 @@ static void ap_call(struct cpu *cpu, struct vmcs12 *v)
     bool bound = false;
 
     layer_lock();
-    if (v->ept02 != NULL && caller_suits() && controls_suit(v))
+    if (v->ept02 != NULL && protected_in_kernel_64() && controls_suit(v))
         vcpu = vm_awaited(v->field[FIELD_EPT_POINTER]);
     if (vcpu != NULL)
         bound = bind(v, vcpu);

@@ -52,6 +52,12 @@ void protected_ask(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, uint64_t per
 /* Stops the VM and shows the host a shutdown. Likewise. */
 void protected_stop(struct cpu *cpu, struct vmcs12 *v, enum vm_stop why, uint64_t detail);
 
+/* True if the loaded VMCS's code is 64-bit and at CPL 0. */
+bool protected_in_kernel_64(void);
+
+/* One element of INS or OUTS is done, `value` was read: changes the registers; true if the instruction is, too. */
+bool protected_string_done(struct vcpu *vcpu, uint64_t gpr[GPR_COUNT], uint64_t value);
+
 /* Handlers' dispatch (protected_exits.c). */
 void protected_dispatch(struct cpu *cpu, struct vmcs12 *v, uint32_t reason);
 

@@ -3,6 +3,7 @@
  * Exits of a protected vCPU, one handler per line of exits.def. The vCPU's VMCS is loaded and its registers are in the
  * processor and in cpu->gpr; an event whose delivery the exit interrupted waits in the VMCS already.
  */
+#include <string.h>
 #include "cloudvisor/host_cr.h"
 #include "cloudvisor/host_exits.h"
 #include "cloudvisor/host_memory.h"
@@ -19,6 +20,7 @@ enum { MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_ICR = 0x830 };
 #define IO_BYTES(q)  (((unsigned)(q)&7u) + 1)
 #define IO_IN(q)     (((q) >> 3 & 1) != 0)
 #define IO_STRING(q) (((q) >> 4 & 1) != 0)
+#define IO_REP(q)    (((q) >> 5 & 1) != 0)
 #define IO_PORT(q)   ((uint16_t)((q) >> 16))
 #define IO_SHOWN     UINT64_C(0xffff000f) /* size, direction, port */
 
@@ -159,28 +161,85 @@ static void exit_xsetbv(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
 
 /* ---- Ports ---- */
 
+bool protected_in_kernel_64(void)
+{
+    return (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0 &&
+           (hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3) == 0;
+}
+
+bool protected_string_done(struct vcpu *vcpu, uint64_t gpr[GPR_COUNT], uint64_t value)
+{
+    bool in = IO_IN(vcpu->string), down = (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_DF) != 0;
+    unsigned bytes = IO_BYTES(vcpu->string);
+    uint8_t *page;
+
+    if (in) {
+        layer_lock();
+        page = vm_pages_view(vcpu->vm, vcpu->string_gpa);
+        if (page != NULL) /* else the host took the page meanwhile: the element is read once more */
+            memcpy(page + (vcpu->string_gpa & (PAGE_SIZE - 1)), &value, bytes);
+        layer_unlock();
+        if (page == NULL)
+            return false;
+    }
+    gpr[in ? RDI : RSI] += down ? -(uint64_t)bytes : bytes;
+    return !IO_REP(vcpu->string) || --gpr[RCX] == 0;
+}
+
+/* Finds the memory operand of INS or OUTS and reads it for OUTS; false: the exit is dealt with. */
+static bool string_operand(struct cpu *cpu, struct vmcs12 *v, uint64_t qualification, uint64_t *value)
+{
+    uint64_t linear = hw_vmread(VMCS_GUEST_LINEAR_ADDRESS);
+    unsigned bytes = IO_BYTES(qualification);
+    struct vcpu *vcpu = v->vcpu;
+    struct host_fault fault;
+    hpa_t gpa;
+
+    vcpu->refill = false;
+    vcpu->string = qualification;
+    if (!protected_in_kernel_64() || (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE) {
+        protected_stop(cpu, v, VM_STOP_BAD_INSTRUCTION, qualification);
+    } else if (host_translate(linear, IO_IN(qualification), &gpa, &fault) && physical_read(gpa, value, bytes)) {
+        vcpu->string_gpa = gpa.raw;
+        return true;
+    } else if (vcpu->refill) {
+        protected_ask(cpu, v, vcpu->refill_gpa, 0);
+    } else {
+        host_inject_page_fault(&fault);
+    }
+    return false;
+}
+
+/* A port that is not in the policy: nothing is there. */
+static void absent_port(struct cpu *cpu, struct vcpu *vcpu, uint64_t qualification)
+{
+    unsigned bytes = IO_BYTES(qualification);
+
+    cpu_count_stat(cpu, STAT_vm_exits_kept);
+    if (IO_STRING(qualification) && !protected_string_done(vcpu, cpu->gpr, UINT64_MAX))
+        return;
+    if (IO_IN(qualification) && !IO_STRING(qualification))
+        cpu->gpr[RAX] = bytes == 4 ? UINT32_MAX : cpu->gpr[RAX] | mask(bytes);
+    host_skip_instruction();
+}
+
 static void exit_io(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
 {
-    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
-    unsigned bytes = IO_BYTES(qualification);
+    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), value = cpu->gpr[RAX];
     struct shown s = { .reason = reason, .qualification = qualification & IO_SHOWN };
+    bool in = IO_IN(qualification), string = IO_STRING(qualification);
     struct vcpu *vcpu = v->vcpu;
 
-    if (IO_STRING(qualification)) {
-        protected_stop(cpu, v, VM_STOP_BAD_INSTRUCTION, qualification);
+    if (string && !string_operand(cpu, v, qualification, &value))
+        return;
+    vcpu->answer_bytes = IO_BYTES(qualification);
+    if (!vm_has_ports(vcpu->vm, IO_PORT(qualification), vcpu->answer_bytes)) {
+        absent_port(cpu, vcpu, qualification);
         return;
     }
-    vcpu->answer_bytes = bytes;
-    if (!vm_has_ports(vcpu->vm, IO_PORT(qualification), bytes)) {
-        if (IO_IN(qualification))
-            cpu->gpr[RAX] = bytes == 4 ? UINT32_MAX : cpu->gpr[RAX] | mask(bytes);
-        done(cpu);
-        return;
-    }
-    s.rax = IO_IN(qualification) ? 0 : cpu->gpr[RAX] & mask(bytes);
+    s.rax = in ? 0 : value & mask(vcpu->answer_bytes);
     show_instruction(cpu, v, &s);
-    if (!IO_IN(qualification))
-        vcpu->accept &= ~(uint32_t)ACCEPT_RAX;
+    vcpu->accept &= ~(uint32_t)((string || !in ? ACCEPT_RAX : 0) | (string ? 0 : ACCEPT_STRING));
 }
 
 /* ---- MSRs ---- */
