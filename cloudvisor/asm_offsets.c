@@ -3,11 +3,17 @@
 #include <stddef.h>
 #include "cloudvisor/cpu.h"
 
-#define OFFSET(name, member) __asm__("#define " #name " %c0" : : "i"(offsetof(struct cpu, member)))
+#define VALUE(name, value)   __asm__("#define " #name " %c0" : : "i"(value))
+#define OFFSET(name, member) VALUE(name, offsetof(struct cpu, member))
+
+_Static_assert(offsetof(struct cpu, self) == 0, "%gs:0");
+_Static_assert(offsetof(struct cpu, stack_top) == offsetof(struct cpu, gpr) + 8 * GPR_COUNT, "RSP at a VM exit");
 
 void asm_offsets(void);
 void asm_offsets(void)
 {
+    VALUE(BOOT_REGION_BASE, offsetof(struct boot_info, region_base));
+    VALUE(BOOT_ROOT_CR3, offsetof(struct boot_info, root_cr3));
     OFFSET(CPU_GPR, gpr);
     OFFSET(CPU_STACK_TOP, stack_top);
     OFFSET(CPU_ATTENTION, attention);

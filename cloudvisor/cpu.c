@@ -3,7 +3,6 @@
  * Demotion of a CPU: its record, VMX root mode, vmcs01 with the caller's state as the guest's. CPU 0 first sets up
  * what all CPUs share. Afterwards, what CPUs ask of each other: kicks, flushes, INIT and SIPI.
  */
-#include <stddef.h>
 #include <string.h>
 #include "cloudvisor/apic.h"
 #include "cloudvisor/flush.h"
@@ -20,11 +19,6 @@
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
-
-_Static_assert(offsetof(struct boot_info, region_base) == 8, "entry.S");
-_Static_assert(offsetof(struct boot_info, root_cr3) == 32, "entry.S");
-_Static_assert(offsetof(struct cpu, self) == 0, "entry.S");
-_Static_assert(offsetof(struct cpu, stack_top) == offsetof(struct cpu, gpr) + 8 * GPR_COUNT, "entry.S");
 
 struct cpu *cpus[BOOT_CPU_MAX];
 struct boot_info *boot;
@@ -252,7 +246,7 @@ static void copy_segments(void)
 
 /* What layer_entry pushed on the caller's stack, lowest address first. */
 struct caller_frame {
-    uint64_t r15, r14, r13, r12, rbp, rbx, rflags, return_address;
+    uint64_t gpr[GPR_COUNT], rflags, return_address;
 };
 
 /* The caller's state becomes the host's: it continues behind its call with RAX = 0. */
@@ -279,12 +273,8 @@ static void copy_caller(struct cpu *cpu, uint64_t frame_pa, uint64_t caller_cr3,
     hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
     hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
-    cpu->gpr[RBX] = frame->rbx;
-    cpu->gpr[RBP] = frame->rbp;
-    cpu->gpr[R12] = frame->r12;
-    cpu->gpr[R13] = frame->r13;
-    cpu->gpr[R14] = frame->r14;
-    cpu->gpr[R15] = frame->r15;
+    memcpy(cpu->gpr, frame->gpr, sizeof(cpu->gpr));
+    cpu->gpr[RAX] = DEMOTE_OK;
 }
 
 uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame, uint64_t caller_cr3)

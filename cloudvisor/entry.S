@@ -5,19 +5,38 @@
  */
 #include "asm_offsets.h"
 
-#define LAYER_IMAGE_MAGIC 0x524559414c564330
-#define LAYER_VA 0xffffff8000000000
-
-/* boot_info.h offsets, checked by static asserts in cpu.c. */
-#define BOOT_REGION_BASE 8
-#define BOOT_ROOT_CR3 32
 #define MSR_EFER 0xc0000080
 #define EFER_NXE 0x800
+
+/* General registers in the order of cpu->gpr; `rsp_slot` fills the place of RSP, which is not restored. */
+    .macro push_gprs rsp_slot
+    .irp reg, %r15, %r14, %r13, %r12, %r11, %r10, %r9, %r8, %rdi, %rsi, %rbp, \rsp_slot, %rbx, %rdx, %rcx, %rax
+    push \reg
+    .endr
+    .endm
+
+    .macro pop_gprs
+    .irp reg, %rax, %rcx, %rdx, %rbx, %rbp, %rbp, %rsi, %rdi, %r8, %r9, %r10, %r11, %r12, %r13, %r14, %r15
+    pop \reg
+    .endr
+    .endm
+
+/* From non-root mode to the layer's stack, with the time of it and the CPU's record in RBX and RDI. */
+    .macro leave_guest
+    mov %gs:0, %rbx
+    mov CPU_STACK_TOP(%rbx), %rsp
+    rdtsc
+    shl $32, %rdx
+    or %rdx, %rax
+    mov %rax, CPU_EXIT_TSC(%rbx)
+    movl $0, CPU_IN_GUEST(%rbx)
+    mov %rbx, %rdi
+    .endm
 
     .section .head, "ax"
     .globl layer_header
 layer_header:
-    .quad LAYER_IMAGE_MAGIC
+    .ascii "0CVLAYER" /* LAYER_IMAGE_MAGIC */
     .quad layer_entry - layer_header
     .quad layer_text_size
     .quad layer_rodata_size
@@ -31,12 +50,7 @@ layer_header:
     .globl layer_entry
 layer_entry:
     pushfq
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    push_gprs %rsp
     cli
     mov %cr3, %r12
     mov %rsp, %r13
@@ -56,59 +70,16 @@ layer_entry:
     call cpu_demote
     /* Demotion failed: return to the caller as if nothing had happened. */
     lea 2f(%rip), %rdx
-    movabs $LAYER_VA, %rcx
+    lea layer_header(%rip), %rcx
     sub %rcx, %rdx
     add %r14, %rdx
     jmp *%rdx
 2:  mov %r12, %cr3
     mov %r13, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
+    mov %rax, (%rsp)
+    pop_gprs
     popfq
     ret
-
-/* General registers in the order of cpu->gpr; `rsp_slot` fills the place of RSP, which is not restored. */
-    .macro push_gprs rsp_slot
-    push %r15
-    push %r14
-    push %r13
-    push %r12
-    push %r11
-    push %r10
-    push %r9
-    push %r8
-    push %rdi
-    push %rsi
-    push %rbp
-    push \rsp_slot
-    push %rbx
-    push %rdx
-    push %rcx
-    push %rax
-    .endm
-
-    .macro pop_gprs
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rbx
-    pop %rbp
-    pop %rbp
-    pop %rsi
-    pop %rdi
-    pop %r8
-    pop %r9
-    pop %r10
-    pop %r11
-    pop %r12
-    pop %r13
-    pop %r14
-    pop %r15
-    .endm
 
     .text
 /* A VM exit lands here with RSP behind cpu->gpr, so that the pushes fill it. */
@@ -116,15 +87,8 @@ layer_entry:
     .p2align 4
 vmexit_entry:
     push_gprs %rax
-    mov %gs:0, %rbx
-    mov CPU_STACK_TOP(%rbx), %rsp
-    rdtsc
-    shl $32, %rdx
-    or %rdx, %rax
-    mov %rax, CPU_EXIT_TSC(%rbx)
+    leave_guest
     incq CPU_ENTRIES(%rbx)
-    movl $0, CPU_IN_GUEST(%rbx)
-    mov %rbx, %rdi
     call exit_handle
     .globl vm_enter
 vm_enter:
@@ -147,22 +111,12 @@ enter_window:
 1:  vmlaunch
 enter_window_end:
 2:  /* VMfail: the host's registers are still in cpu->gpr */
-    mov %gs:0, %rbx
-    mov CPU_STACK_TOP(%rbx), %rsp
-    movl $0, CPU_IN_GUEST(%rbx)
-    mov %rbx, %rdi
+    leave_guest
     call entry_failed
     jmp vm_enter
 
 serve_requests:
-    mov %gs:0, %rbx
-    mov CPU_STACK_TOP(%rbx), %rsp
-    movl $0, CPU_IN_GUEST(%rbx)
-    rdtsc
-    shl $32, %rdx
-    or %rdx, %rax
-    mov %rax, CPU_EXIT_TSC(%rbx)
-    mov %rbx, %rdi
+    leave_guest
     call cpu_serve_requests
     jmp vm_enter
 
@@ -229,35 +183,23 @@ nmi_entry:
     pop %rax
     iretq
 
-/* Every other exception: #GP at a fixup goes on there, anything else is a panic with the registers. */
-    .macro exception vector, has_error
-exception_\vector:
-    .if \has_error == 0
-    pushq $0
+/*
+ * Every other exception: #GP at a fixup goes on there, anything else is a panic with the registers. One stub of 16 bytes
+ * for each of the first 32 vectors; the mask has those for which the processor pushes an error code.
+ */
+    .globl exception_stubs
+    .p2align 4
+exception_stubs:
+    vector = 0
+    .rept 32
+    .p2align 4
+    .if (0x60227d00 >> vector & 1) == 0
+    push $0
     .endif
-    pushq $\vector
+    push $vector
     jmp exception_common
-    .endm
-    exception 0, 0
-    exception 1, 0
-    exception 3, 0
-    exception 4, 0
-    exception 5, 0
-    exception 6, 0
-    exception 7, 0
-    exception 8, 1
-    exception 9, 0
-    exception 10, 1
-    exception 11, 1
-    exception 12, 1
-    exception 13, 1
-    exception 14, 1
-    exception 16, 0
-    exception 17, 1
-    exception 18, 0
-    exception 19, 0
-    exception 20, 0
-    exception 21, 1
+    vector = vector + 1
+    .endr
 
 exception_common:
     push_gprs %rsp
@@ -267,14 +209,6 @@ exception_common:
     pop_gprs
     add $16, %rsp
     iretq
-
-    .section .rodata
-    .globl exception_entries
-    .balign 8
-exception_entries:
-    .quad exception_0, exception_1, nmi_entry, exception_3, exception_4, exception_5, exception_6, exception_7
-    .quad exception_8, exception_9, exception_10, exception_11, exception_12, exception_13, exception_14, 0
-    .quad exception_16, exception_17, exception_18, exception_19, exception_20, exception_21
 
 /* For demotion, which takes one CPU at a time; afterwards each CPU's record has a stack of its own. */
     .bss

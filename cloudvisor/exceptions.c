@@ -20,22 +20,21 @@ struct fixup {
     uint64_t instruction, landing;
 };
 
-enum { ENTRY_COUNT = 22, VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_MC = 18, IST_NMI = 1, IST_FATAL = 2 };
+enum { STUB_COUNT = 32, STUB_BYTES = 16 };
+enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_MC = 18, IST_NMI = 1, IST_FATAL = 2 };
 #define GATE_INTERRUPT 0x8e
 
-extern const uint64_t exception_entries[ENTRY_COUNT];
+extern const char exception_stubs[STUB_COUNT][STUB_BYTES], nmi_entry[];
 extern const struct fixup layer_fixup_start[], layer_fixup_end[];
 extern const char layer_start[];
 
-static struct gate idt[256];
+static struct gate idt[256]; /* beyond the stubs nothing is present */
 
 void cpu_init_idt(void)
 {
-    for (unsigned i = 0; i < ENTRY_COUNT; i++) {
-        uint64_t at = exception_entries[i];
+    for (unsigned i = 0; i < STUB_COUNT; i++) {
+        uint64_t at = (uint64_t)(i == VECTOR_NMI ? nmi_entry : exception_stubs[i]);
 
-        if (at == 0)
-            continue;
         idt[i] = (struct gate){ .offset_low = (uint16_t)at,
                                 .selector = SEL_CODE,
                                 .type = GATE_INTERRUPT,

@@ -16,9 +16,9 @@ build/layer/%.o: %.c
 	@echo CC $<
 	@$(CC) $(LAYER_CFLAGS) -c $< -o $@
 
-build/layer/asm_offsets.h: cloudvisor/asm_offsets.c cloudvisor/cpu.h cloudvisor/stats.def
+build/layer/asm_offsets.h: cloudvisor/asm_offsets.c cloudvisor/cpu.h cloudvisor/boot_info.h cloudvisor/stats.def
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(LAYER_CFLAGS)) -S $< -o - | sed -n 's/^[[:space:]]*\(#define CPU\)/\1/p' > $@.new
+	$(CC) $(filter-out -MMD -MP,$(LAYER_CFLAGS)) -S $< -o - | sed -n 's/^[[:space:]]*\(#define [A-Z]\)/\1/p' > $@.new
 	mv $@.new $@
 
 build/layer/cloudvisor/entry.o: cloudvisor/entry.S build/layer/asm_offsets.h
