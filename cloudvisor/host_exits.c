@@ -41,11 +41,6 @@ enum {
 #define CR4_PKE                UINT64_C(0x400000)
 #define CPUID_7_EBX_PT         BIT32(25)
 
-static void set_low32(uint64_t *gpr, uint32_t value)
-{
-    *gpr = value;
-}
-
 static void cpuid_exit(struct cpu *cpu)
 {
     uint32_t leaf = (uint32_t)cpu->gpr[RAX], subleaf = (uint32_t)cpu->gpr[RCX];
@@ -66,10 +61,10 @@ static void cpuid_exit(struct cpu *cpu)
     } else if (leaf == 0x14) {
         r = (struct hw_cpuid){ 0 };
     }
-    set_low32(&cpu->gpr[RAX], r.eax);
-    set_low32(&cpu->gpr[RBX], r.ebx);
-    set_low32(&cpu->gpr[RCX], r.ecx);
-    set_low32(&cpu->gpr[RDX], r.edx);
+    cpu->gpr[RAX] = r.eax;
+    cpu->gpr[RBX] = r.ebx;
+    cpu->gpr[RCX] = r.ecx;
+    cpu->gpr[RDX] = r.edx;
     host_skip_instruction();
 }
 
@@ -208,8 +203,8 @@ bool host_msr_access(struct cpu *cpu, uint32_t msr, bool write)
     if (!msr_value(cpu, msr, write, &value))
         return false;
     if (!write) {
-        set_low32(&cpu->gpr[RAX], (uint32_t)value);
-        set_low32(&cpu->gpr[RDX], (uint32_t)(value >> 32));
+        cpu->gpr[RAX] = (uint32_t)value;
+        cpu->gpr[RDX] = value >> 32;
     }
     return true;
 }
@@ -223,42 +218,26 @@ static void msr_exit(struct cpu *cpu, bool write)
 }
 
 /* SDM "Exit Qualification for I/O Instructions". */
-#define IO_SIZE(q)   ((unsigned)(q)&7u)
+#define IO_BYTES(q)  (((unsigned)(q)&7u) + 1)
 #define IO_IN(q)     (((q) >> 3 & 1) != 0)
 #define IO_STRING(q) (((q) >> 4 & 1) != 0)
 #define IO_PORT(q)   ((uint16_t)((q) >> 16))
 
-static uint32_t port_in(uint16_t port, unsigned last_byte)
-{
-    return last_byte == 0 ? hw_in8(port) : last_byte == 1 ? hw_in16(port) : hw_in32(port);
-}
-
-static void port_out(uint16_t port, unsigned last_byte, uint32_t value)
-{
-    if (last_byte == 0)
-        hw_out8(port, (uint8_t)value);
-    else if (last_byte == 1)
-        hw_out16(port, (uint16_t)value);
-    else
-        hw_out32(port, value);
-}
-
 bool host_io_access(struct cpu *cpu, uint64_t qualification)
 {
-    unsigned last_byte = IO_SIZE(qualification);
-    uint64_t mask = last_byte == 0 ? 0xff : last_byte == 1 ? 0xffff : UINT32_MAX;
+    unsigned bytes = IO_BYTES(qualification);
+    uint64_t mask = UINT32_MAX >> (32 - 8 * bytes);
     uint16_t port = IO_PORT(qualification);
 
     if (IO_STRING(qualification))
         return false;
     if (IO_IN(qualification)) {
-        uint64_t old = last_byte == 3 ? 0 : cpu->gpr[RAX] & ~mask;
+        uint64_t old = bytes == 4 ? 0 : cpu->gpr[RAX] & ~mask;
 
-        cpu->gpr[RAX] = old | power_host_in(port, last_byte + 1, port_in(port, last_byte));
-        return true;
+        cpu->gpr[RAX] = old | power_host_in(port, bytes, hw_in(port, bytes));
+    } else if (power_host_out(port, bytes, (uint32_t)(cpu->gpr[RAX] & mask))) {
+        hw_out(port, bytes, (uint32_t)cpu->gpr[RAX]);
     }
-    if (power_host_out(port, last_byte + 1, (uint32_t)(cpu->gpr[RAX] & mask)))
-        port_out(port, last_byte, (uint32_t)cpu->gpr[RAX]);
     return true;
 }
 

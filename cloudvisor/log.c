@@ -26,12 +26,12 @@ static void put_char(char c)
     ring[ring_total++ % RING_SIZE] = c;
     if (uart == 0)
         return;
-    while ((hw_in8(uart + UART_LINE_STATUS) & UART_THR_EMPTY) == 0 && --patience != 0)
+    while ((hw_in(uart + UART_LINE_STATUS, 1) & UART_THR_EMPTY) == 0 && --patience != 0)
         hw_pause();
     if (patience == 0)
         uart = 0; /* the host owns the port and may have broken it: the ring goes on */
     else
-        hw_out8(uart + UART_DATA, (uint8_t)c);
+        hw_out(uart + UART_DATA, 1, (uint8_t)c);
 }
 
 static void put_string(const char *s)

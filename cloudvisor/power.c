@@ -79,8 +79,8 @@ static unsigned find_s5_type(uint64_t dsdt)
 
 static uint32_t pci_read(unsigned offset)
 {
-    hw_out32(PCI_ADDRESS, PIIX4_PM | offset);
-    return hw_in32(PCI_DATA);
+    hw_out(PCI_ADDRESS, 4, PIIX4_PM | offset);
+    return hw_in(PCI_DATA, 4);
 }
 
 static void find_ports(void)

@@ -65,30 +65,18 @@ static inline void hw_vmwrite(uint64_t field, uint64_t value)
     __asm__ volatile("vmwrite %1, %0" : : "r"(field), "rm"(value) : "cc");
 }
 
-/* The next four return true on VMsucceed. */
-static inline bool hw_vmptrld(hpa_t vmcs)
-{
-    bool ok;
-
-    __asm__ volatile("vmptrld %1" : "=@cca"(ok) : "m"(vmcs.raw) : "memory");
-    return ok;
-}
-
-static inline bool hw_vmclear(hpa_t vmcs)
-{
-    bool ok;
-
-    __asm__ volatile("vmclear %1" : "=@cca"(ok) : "m"(vmcs.raw) : "memory");
-    return ok;
-}
-
-static inline bool hw_vmxon(hpa_t region)
-{
-    bool ok;
-
-    __asm__ volatile("vmxon %1" : "=@cca"(ok) : "m"(region.raw) : "memory");
-    return ok;
-}
+/* hw_vmptrld, hw_vmclear and hw_vmxon of a region: true on VMsucceed. */
+#define HW_VMX(name)                                                                                                   \
+    static inline bool hw_##name(hpa_t region)                                                                         \
+    {                                                                                                                  \
+        bool ok;                                                                                                       \
+        __asm__ volatile(#name " %1" : "=@cca"(ok) : "m"(region.raw) : "memory");                                      \
+        return ok;                                                                                                     \
+    }
+HW_VMX(vmptrld)
+HW_VMX(vmclear)
+HW_VMX(vmxon)
+#undef HW_VMX
 
 enum hw_invalidate {
     HW_INVEPT_SINGLE = 1,
@@ -130,47 +118,36 @@ static inline void hw_wrmsr(uint32_t msr, uint64_t value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-/* The next three answer false where the instruction raises #GP: section .fixup pairs it with a landing place. */
+/* For an instruction that may raise #GP: operand [ok] is then 0. Section .fixup pairs it with a landing place. */
+#define HW_UNLESS_FAULT(instruction)                                                                                   \
+    "1: " instruction "\n2:\n"                                                                                         \
+    ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"                                                        \
+    ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b[ok]\n jmp 2b\n .popsection"
 
+/* The next three answer false where the instruction raises #GP. */
 static inline bool hw_rdmsr_safe(uint32_t msr, uint64_t *value)
 {
     uint32_t low = 0, high = 0;
     bool ok = true;
 
-    __asm__ volatile("1: rdmsr\n2:\n"
-                     ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
-                     ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b2\n jmp 2b\n .popsection"
-                     : "+a"(low), "+d"(high), "+q"(ok)
-                     : "c"(msr));
+    __asm__ volatile(HW_UNLESS_FAULT("rdmsr") : "+a"(low), "+d"(high), [ok] "+q"(ok) : "c"(msr));
     *value = (uint64_t)high << 32 | low;
     return ok;
 }
 
-static inline bool hw_wrmsr_safe(uint32_t msr, uint64_t value)
-{
-    bool ok = true;
-
-    __asm__ volatile("1: wrmsr\n2:\n"
-                     ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
-                     ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b0\n jmp 2b\n .popsection"
-                     : "+q"(ok)
-                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
-    return ok;
-}
-
-static inline bool hw_xsetbv_safe(uint32_t index, uint64_t value)
-{
-    bool ok = true;
-
-    __asm__ volatile("1: xsetbv\n2:\n"
-                     ".pushsection .fixup, \"a\"\n .quad 1b, 3f\n .popsection\n"
-                     ".pushsection .text.fixup, \"ax\"\n3: movb $0, %b0\n jmp 2b\n .popsection"
-                     : "+q"(ok)
-                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
-    return ok;
-}
+#define HW_WRITE_SAFE(name)                                                                                            \
+    static inline bool hw_##name##_safe(uint32_t index, uint64_t value)                                                \
+    {                                                                                                                  \
+        bool ok = true;                                                                                                \
+        __asm__ volatile(HW_UNLESS_FAULT(#name)                                                                        \
+                         : [ok] "+q"(ok)                                                                               \
+                         : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))                              \
+                         : "memory");                                                                                  \
+        return ok;                                                                                                     \
+    }
+HW_WRITE_SAFE(wrmsr)
+HW_WRITE_SAFE(xsetbv)
+#undef HW_WRITE_SAFE
 
 static inline uint64_t hw_xgetbv(uint32_t index)
 {
@@ -224,43 +201,23 @@ static inline uint64_t hw_rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-#define HW_CR(n)                                                                                                       \
-    static inline uint64_t hw_read_cr##n(void)                                                                         \
+#define HW_REGISTER(name)                                                                                              \
+    static inline uint64_t hw_read_##name(void)                                                                        \
     {                                                                                                                  \
         uint64_t value;                                                                                                \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));                                                          \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));                                                         \
         return value;                                                                                                  \
     }                                                                                                                  \
-    static inline void hw_write_cr##n(uint64_t value)                                                                  \
+    static inline void hw_write_##name(uint64_t value)                                                                 \
     {                                                                                                                  \
-        __asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                                 \
+        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");                                                \
     }
-HW_CR(0)
-HW_CR(2)
-HW_CR(3)
-HW_CR(4)
-#undef HW_CR
-
-static inline uint64_t hw_read_dr7(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %%dr7, %0" : "=r"(value));
-    return value;
-}
-
-static inline uint64_t hw_read_dr6(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
-    return value;
-}
-
-static inline void hw_write_dr6(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
-}
+HW_REGISTER(cr0)
+HW_REGISTER(cr2)
+HW_REGISTER(cr4)
+HW_REGISTER(dr6)
+HW_REGISTER(dr7)
+#undef HW_REGISTER
 
 /* DR0 to DR3. */
 static inline void hw_read_breakpoints(uint64_t dr[4])
@@ -276,43 +233,28 @@ static inline void hw_write_breakpoints(const uint64_t dr[4])
                      : "r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
 
-static inline uint8_t hw_in8(uint16_t port)
+/* IN and OUT of 1, 2 or 4 bytes. */
+static inline uint32_t hw_in(uint16_t port, unsigned bytes)
 {
-    uint8_t value;
+    uint32_t value = 0;
 
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    if (bytes == 1)
+        __asm__ volatile("inb %1, %b0" : "+a"(value) : "Nd"(port));
+    else if (bytes == 2)
+        __asm__ volatile("inw %1, %w0" : "+a"(value) : "Nd"(port));
+    else
+        __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
 
-static inline uint32_t hw_in32(uint16_t port)
+static inline void hw_out(uint16_t port, unsigned bytes, uint32_t value)
 {
-    uint32_t value;
-
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static inline uint16_t hw_in16(uint16_t port)
-{
-    uint16_t value;
-
-    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static inline void hw_out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void hw_out16(uint16_t port, uint16_t value)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void hw_out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+    if (bytes == 1)
+        __asm__ volatile("outb %b0, %1" : : "a"(value), "Nd"(port));
+    else if (bytes == 2)
+        __asm__ volatile("outw %w0, %1" : : "a"(value), "Nd"(port));
+    else
+        __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 static inline uint32_t hw_mmio_read32(hpa_t pa)

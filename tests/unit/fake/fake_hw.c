@@ -403,12 +403,17 @@ uint64_t hw_rdtsc(void)
     }
 FAKE_CR(0)
 FAKE_CR(2)
-FAKE_CR(3)
 FAKE_CR(4)
 
 uint64_t hw_read_dr7(void)
 {
     return 0x400;
+}
+
+void hw_write_dr7(uint64_t value)
+{
+    if (value != 0x400)
+        DIE("root mode has breakpoints");
 }
 
 uint64_t hw_read_dr6(void)
@@ -435,40 +440,15 @@ void hw_write_breakpoints(const uint64_t dr[4])
     memcpy(breakpoints, dr, sizeof(breakpoints));
 }
 
-uint8_t hw_in8(uint16_t port)
+uint32_t hw_in(uint16_t port, unsigned bytes)
 {
     (void)port;
-    return UINT8_MAX;
+    return UINT32_MAX >> (32 - 8 * bytes);
 }
 
-uint16_t hw_in16(uint16_t port)
+void hw_out(uint16_t port, unsigned bytes, uint32_t value)
 {
-    (void)port;
-    return UINT16_MAX;
-}
-
-uint32_t hw_in32(uint16_t port)
-{
-    (void)port;
-    return UINT32_MAX;
-}
-
-void hw_out8(uint16_t port, uint8_t value)
-{
-    (void)port;
-    (void)value;
-}
-
-void hw_out16(uint16_t port, uint16_t value)
-{
-    (void)port;
-    (void)value;
-}
-
-void hw_out32(uint16_t port, uint32_t value)
-{
-    (void)port;
-    (void)value;
+    (void)port, (void)bytes, (void)value;
 }
 
 uint32_t hw_mmio_read32(hpa_t pa)

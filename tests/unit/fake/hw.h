@@ -72,24 +72,19 @@ uint64_t hw_rdtsc(void);
 
 uint64_t hw_read_cr0(void);
 uint64_t hw_read_cr2(void);
-uint64_t hw_read_cr3(void);
 uint64_t hw_read_cr4(void);
 void hw_write_cr0(uint64_t value);
 void hw_write_cr2(uint64_t value);
-void hw_write_cr3(uint64_t value);
 void hw_write_cr4(uint64_t value);
 uint64_t hw_read_dr7(void);
+void hw_write_dr7(uint64_t value);
 uint64_t hw_read_dr6(void);
 void hw_write_dr6(uint64_t value);
 void hw_read_breakpoints(uint64_t dr[4]);
 void hw_write_breakpoints(const uint64_t dr[4]);
 
-uint8_t hw_in8(uint16_t port);
-uint16_t hw_in16(uint16_t port);
-uint32_t hw_in32(uint16_t port);
-void hw_out8(uint16_t port, uint8_t value);
-void hw_out16(uint16_t port, uint16_t value);
-void hw_out32(uint16_t port, uint32_t value);
+uint32_t hw_in(uint16_t port, unsigned bytes);
+void hw_out(uint16_t port, unsigned bytes, uint32_t value);
 uint32_t hw_mmio_read32(hpa_t pa);
 void hw_mmio_write32(hpa_t pa, uint32_t value);
 void hw_pause(void);
