@@ -105,7 +105,6 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     if (boot->magic != BOOT_INFO_MAGIC || boot->cpu_count == 0 || boot->cpu_count > BOOT_CPU_MAX ||
         boot->free_offset > boot->region_size)
         return DEMOTE_BAD_BOOT_INFO;
-    log_init((uint16_t)boot->log_port, boot->verbosity > LOG_DEBUG ? LOG_DEBUG : (enum log_level)boot->verbosity);
     pool_init(hpa(boot->region_base + boot->free_offset), boot->region_size - boot->free_offset);
     vmx_caps_read(&caps_hw, read_msr);
     vmx_caps_offer(&caps_hw, &caps_offer);

@@ -9,27 +9,20 @@ enum { UART_DATA = 0, UART_LINE_STATUS = 5, UART_THR_EMPTY = 0x20, UART_PATIENCE
 
 static char ring[RING_SIZE];
 static uint64_t ring_total;
-static uint16_t uart;
-static enum log_level max_level = LOG_INFO;
 static volatile bool log_busy, panicked;
-
-void log_init(uint16_t port, enum log_level verbosity)
-{
-    uart = port;
-    max_level = verbosity;
-}
 
 static void put_char(char c)
 {
+    uint16_t uart = (uint16_t)boot->log_port;
     unsigned patience = UART_PATIENCE;
 
     ring[ring_total++ % RING_SIZE] = c;
-    if (uart == 0)
+    if (uart == BOOT_LOG_NONE)
         return;
     while ((hw_in(uart + UART_LINE_STATUS, 1) & UART_THR_EMPTY) == 0 && --patience != 0)
         hw_pause();
     if (patience == 0)
-        uart = 0; /* the host owns the port and may have broken it: the ring goes on */
+        boot->log_port = BOOT_LOG_NONE; /* the host owns the port and may have broken it: the ring goes on */
     else
         hw_out(uart + UART_DATA, 1, (uint8_t)c);
 }
@@ -42,68 +35,40 @@ static void put_string(const char *s)
 
 static void put_number(uint64_t value, unsigned base, unsigned width)
 {
-    char digits[20];
-    unsigned n = 0;
-
-    do {
-        digits[n++] = "0123456789abcdef"[value % base];
-        value /= base;
-    } while (value != 0);
-    while (width > n && width-- > 0)
-        put_char('0');
-    while (n > 0)
-        put_char(digits[--n]);
-}
-
-static void put_signed(int64_t value)
-{
-    if (value < 0)
-        put_char('-');
-    put_number(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10, 0);
+    if (value >= base || width > 1)
+        put_number(value / base, base, width > 1 ? width - 1 : 0);
+    put_char("0123456789abcdef"[value % base]);
 }
 
 /* Formats one directive at `f` (behind the percent sign) and returns where the format goes on. */
 static const char *put_directive(const char *f, va_list *args)
 {
     unsigned width = 0;
-    bool is_long = false;
-    uint64_t value;
+    bool is_long;
 
     while (*f >= '0' && *f <= '9')
         width = width * 10 + (unsigned)(*f++ - '0');
-    while (*f == 'l') {
-        is_long = true;
-        f++;
-    }
-    switch (*f) {
-    case 's': put_string(va_arg(*args, const char *)); break;
-    case 'c': put_char((char)va_arg(*args, int)); break;
-    case 'd': put_signed(is_long ? va_arg(*args, int64_t) : va_arg(*args, int)); break;
-    case 'u':
-    case 'x':
-        value = is_long ? va_arg(*args, uint64_t) : va_arg(*args, unsigned);
-        put_number(value, *f == 'x' ? 16 : 10, width);
-        break;
-    default: put_char(*f);
-    }
+    is_long = *f == 'l';
+    f += is_long;
+    if (*f == 's')
+        put_string(va_arg(*args, const char *));
+    else
+        put_number(is_long ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), *f == 'x' ? 16 : 10, width);
     return f + 1;
 }
 
 static void put_line(const char *format, va_list *args)
 {
-    static const char prefix[] = "cloudvisor: ";
-
     while (__atomic_exchange_n(&log_busy, true, __ATOMIC_ACQUIRE))
         hw_pause();
-    put_string(prefix);
+    put_string("cloudvisor: ");
     while (*format != '\0') {
         if (*format != '%')
             put_char(*format++);
         else
             format = put_directive(format + 1, args);
     }
-    put_char('\r');
-    put_char('\n');
+    put_string("\r\n");
     __atomic_store_n(&log_busy, false, __ATOMIC_RELEASE);
 }
 
@@ -111,7 +76,7 @@ void cv_log(enum log_level level, const char *format, ...)
 {
     va_list args;
 
-    if (level > max_level)
+    if (level > boot->verbosity)
         return;
     va_start(args, format);
     put_line(format, &args);
@@ -119,32 +84,19 @@ void cv_log(enum log_level level, const char *format, ...)
 }
 
 /* A window of 2^31 TSC ticks, about a second, lets LOG_BURST lines pass. */
-static bool within_rate(void)
+bool log_within_rate(enum log_level level)
 {
     static uint64_t window, lines;
     uint64_t now = hw_rdtsc() >> 31;
 
-    if (now != window) {
-        window = now;
-        lines = 0;
-    }
-    return lines++ < LOG_BURST;
-}
-
-void cv_log_limited(enum log_level level, const char *format, ...)
-{
-    va_list args;
-
-    if (level > max_level)
-        return;
-    if (!within_rate()) {
-        if (cpus[0] != NULL)
-            cpu_count_stat(cpus[0], STAT_log_lost);
-        return;
-    }
-    va_start(args, format);
-    put_line(format, &args);
-    va_end(args);
+    if (level > boot->verbosity)
+        return false;
+    lines = now == window ? lines : 0;
+    window = now;
+    if (lines++ < LOG_BURST)
+        return true;
+    cpu_count_stat(this_cpu(), STAT_log_lost);
+    return false;
 }
 
 bool log_read(uint64_t offset, uint64_t *bytes, uint64_t *total)

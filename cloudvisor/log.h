@@ -12,16 +12,15 @@
 
 enum log_level { LOG_ERROR, LOG_INFO, LOG_DEBUG };
 
-/* printf's %s %d %u %x %lx %lu %c and a field width with zero fill, nothing else. */
+/* printf's %s %u %x %lx %lu and a field width with zero fill, nothing else. */
 void cv_log(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* As cv_log, but at most LOG_BURST lines per second in all: for what a host can cause at will. */
-void cv_log_limited(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define cv_log_limited(level, ...) (log_within_rate(level) ? cv_log(level, __VA_ARGS__) : (void)0)
+bool log_within_rate(enum log_level level);
 
 /* Eight bytes of the ring at `offset` since boot; false where they are overwritten or not yet there. */
 bool log_read(uint64_t offset, uint64_t *bytes, uint64_t *total);
-
-void log_init(uint16_t port, enum log_level verbosity);
 
 /* Halts this CPU if another one has panicked; called wherever a kick arrives. */
 void log_halt_after_panic(void);
@@ -32,7 +31,7 @@ _Noreturn void cv_panic(const char *format, ...) __attribute__((format(printf, 1
 #define cv_assert(condition)                                                                                           \
     do {                                                                                                               \
         if (!(condition))                                                                                              \
-            cv_panic("%s:%d: broken invariant: %s", __FILE__, __LINE__, #condition);                                   \
+            cv_panic("%s:%u: broken invariant: %s", __FILE__, __LINE__, #condition);                                   \
     } while (0)
 
 #endif
