@@ -319,6 +319,8 @@ enum vm_page_answer vm_pages_touch(struct vm *vm, uint64_t eptp12, uint64_t gpa,
     struct ept12_leaf leaf;
     uint64_t offset, large;
 
+    if (vm->state == VM_DEAD) /* its EPT stays empty */
+        return VM_PAGE_STOPPED;
     if (record == NULL || state_of(record) == PAGE_SHARED)
         return VM_PAGE_OUTSIDE;
     if (state_of(record) == PAGE_IN)
