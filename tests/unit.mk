@@ -24,7 +24,7 @@ unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warni
 
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
 unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 host_memory nested nested_exits nested_operands conf loader \
-	page_crypt random crypto_heap vm_cpuid vm_msrs vm_registers
+	page_crypt random crypto_heap vm_cpuid vm_msrs vm_registers vm_pages vm_large
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
@@ -38,7 +38,8 @@ unit_mtrr := $(unit_guard)
 unit_host_ept := $(unit_guard)
 unit_ept02 := $(filter-out %/ept02.c,$(unit_guard)) nested-vmx/vmx_caps.c
 unit_host_memory := $(unit_guard) cloudvisor/host_memory.c
-unit_nested := $(filter-out %/ept02.c,$(unit_guard)) tests/unit/fake/fake_host.c \
+unit_guard_ept02 := $(filter-out %/ept02.c,$(unit_guard)) tests/unit/fake/fake_ept02.c
+unit_nested := $(unit_guard_ept02) tests/unit/fake/fake_host.c \
 	$(addprefix nested-vmx/,entry.c entry_checks.c exit.c instructions.c merge.c vmcs_fields.c vmx_caps.c) \
 	$(addprefix cloudvisor/,host_memory.c intercepts.c vmcs01.c)
 unit_nested_exits := $(unit_nested)
@@ -55,6 +56,9 @@ unit_vm_cpuid := cloudvisor/vm_cpuid.c tests/unit/fake/fake_hw.c
 unit_vm_msrs := $(addprefix cloudvisor/,vm_msrs.c intercepts.c pool.c) tests/unit/fake/fake_hw.c \
 	$(unit_entry_checks)
 unit_vm_registers := cloudvisor/vm_registers.c tests/unit/fake/fake_hw.c
+unit_fake_vm := tests/unit/fake/fake_vm.c crypto/vector_state.S $(CRYPTO_LIBRARY)
+unit_vm_pages := $(unit_guard_ept02) nested-vmx/vmx_caps.c $(unit_fake_vm)
+unit_vm_large := $(unit_vm_pages)
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))

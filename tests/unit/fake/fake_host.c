@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* See fake_host.h. vmcs12.c and ept02.c are included, so that each start begins without what they remember. */
+/* See fake_host.h. vmcs12.c is included, so that each start begins without what it remembers. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +15,6 @@
 #include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/nested_internal.h"
-#include "ept-guard/ept02.c"
-#define read_field vmcs12_read_field_ /* the two files have no names in common but these */
-#define find       vmcs12_find_
-#define uses       vmcs12_uses_
 #include "nested-vmx/vmcs12.c"
 
 enum { HOST_CPUS = 2, PHYSICAL_BITS = 40, POOL_PAGES = 3072 };
@@ -154,8 +150,7 @@ void host_switch_cpu(unsigned index)
 /* Forgets what the included files remember of the start before. */
 static void forget(void)
 {
-    ept_reap();
-    memset(trees, 0, sizeof(trees));
+    fake_ept02_forget();
     read_write_count = shadow_count = exit_count = 0;
     memset(&host_calls, 0, sizeof(host_calls));
 }

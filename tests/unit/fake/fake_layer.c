@@ -14,7 +14,7 @@
 
 unsigned fake_flushes;
 uint64_t fake_frame_written;
-void (*fake_on_unlock)(void);
+void (*fake_on_unlock)(void), (*fake_on_flush)(void);
 
 static struct cpu cpu;
 static void *frame_table;
@@ -31,7 +31,7 @@ void fake_layer_start(uint64_t ram_bytes, size_t pool_pages)
     fake_cpu = &cpu;
     fake_flushes = 0;
     fake_frame_written = 0;
-    fake_on_unlock = NULL;
+    fake_on_unlock = fake_on_flush = NULL;
     locked = false;
     pool_size = pool_pages;
     pool_init(hpa(FAKE_POOL_BASE), pool_pages * 4096);
@@ -52,6 +52,8 @@ void flush_all_cpus(struct cpu *on)
 {
     (void)on;
     fake_flushes++;
+    if (fake_on_flush != NULL)
+        fake_on_flush();
     ept_reap();
 }
 

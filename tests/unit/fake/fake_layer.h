@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include "cloudvisor/cpu.h"
+#include "ept_walk.h"
 
 /* The pool lies here; POOL_MAX pages at most. */
 #define FAKE_POOL_BASE UINT64_C(0x1000000)
@@ -19,7 +20,9 @@ void fake_layer_start(uint64_t ram_bytes, size_t pool_pages);
 /* Pages taken from the pool so far and not given back. */
 size_t fake_pool_used(void);
 
+/* How often all CPUs were flushed; called when they are, before it takes effect. */
 extern unsigned fake_flushes;
+extern void (*fake_on_flush)(void);
 
 bool fake_locked(void);
 
@@ -28,5 +31,9 @@ extern uint64_t fake_frame_written;
 
 /* Called once, when the lock is given up next: a place to play another CPU. */
 extern void (*fake_on_unlock)(void);
+
+/* With fake_ept02.c instead of ept02.c: without trees again; every leaf of every tree. */
+void fake_ept02_forget(void);
+void fake_ept02_visit(ept_visitor visit, void *context);
 
 #endif
