@@ -425,7 +425,7 @@ static void triple_fault_exit(void)
     } no_idt;
 
     cv_log(LOG_INFO, "the host's triple fault resets the machine");
-    vm_end_all();
+    vm_end_all(VM_STOP_HOST_RESET, true);
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
 }
 

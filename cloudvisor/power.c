@@ -151,13 +151,13 @@ bool power_host_out(uint16_t port, unsigned bytes, uint32_t value)
     if ((port == PORT_KEYBOARD && (value & 0xff) == COMMAND_RESET) ||
         (port == PORT_RESET_CONTROL && (value & RESET_CPU) != 0) || (port != 0 && port == power.reset)) {
         cv_log(LOG_INFO, "the host resets the machine through port %x", port);
-        vm_end_all();
+        vm_end_all(VM_STOP_HOST_RESET, true);
     }
     if (sleep == 0)
         return true;
     if (SLEEP_TYPE(sleep) == power.type_s5) {
         cv_log(LOG_INFO, "the host switches the machine off");
-        vm_end_all();
+        vm_end_all(VM_STOP_HOST_RESET, true);
         return true;
     }
     cv_log_limited(LOG_INFO, "the host asks for sleep type %u: refused; only power-off and suspend-to-idle are served",

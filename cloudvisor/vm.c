@@ -238,6 +238,8 @@ static enum vm_page_answer write_window(struct vm *vm, uint64_t eptp12, uint64_t
         frame = hpa(((leaf.entry & EPT_ADDRESS) + (*gpa & (ept_page_bytes(leaf.level) - 1))) & EPT_ADDRESS);
         make_window_page(vm->descriptor->exit_window_gpa, i, page);
         vm_frame_touched(frame);
+        if (vm->state != VM_LAUNCHING) /* the frame held the region of its last vCPU */
+            return VM_PAGE_STOPPED;
         if (frame_state(frame) == FRAME_HOST)
             memcpy(phys_to_virt(frame), page, PAGE_SIZE);
     }
@@ -400,12 +402,12 @@ void vm_reap(void)
     layer_unlock();
 }
 
-void vm_end_all(void)
+void vm_end_all(enum vm_stop why, bool scrub)
 {
     layer_lock();
     for (struct vm *vm = vms; vm < vms + VM_MAX; vm++) {
-        vm_stop(vm, VM_STOP_HOST_RESET, 0);
-        while (vm->state == VM_DEAD && !vm_pages_reap(vm, REAP_SLICE))
+        vm_stop(vm, why, 0);
+        while (scrub && vm->state == VM_DEAD && !vm_pages_reap(vm, REAP_SLICE))
             continue;
     }
     layer_unlock();

@@ -150,8 +150,8 @@ void vm_stop(struct vm *vm, enum vm_stop why, uint64_t detail);
 /* Scrubs some frames of dead VMs. Takes layer_lock. */
 void vm_reap(void);
 
-/* Before a reset of the machine: stops every VM and scrubs all their frames. Takes layer_lock. */
-void vm_end_all(void);
+/* Stops every VM; `scrub`: with all their frames at once, before a reset. Takes layer_lock. */
+void vm_end_all(enum vm_stop why, bool scrub);
 
 /* True if a VM is launching or running. */
 bool vm_any(void);

@@ -5,6 +5,7 @@
  */
 #include "cloudvisor/host_memory.h"
 #include "cloudvisor/power.h"
+#include "cloudvisor/vm.h"
 #include "cloudvisor/vmcs01.h"
 #include "nested-vmx/nested_internal.h"
 
@@ -217,11 +218,22 @@ static void vmxon(struct cpu *cpu, uint32_t info)
     vmx_succeed();
 }
 
+static bool any_in_vmx_operation(void)
+{
+    for (unsigned i = 0; i < boot->cpu_count; i++) {
+        if (cpus[i] != NULL && cpus[i]->vmx_on)
+            return true;
+    }
+    return false;
+}
+
 static void vmxoff(struct cpu *cpu)
 {
     vmcs12_release_all(cpu);
     cpu->vmx_on = false;
     own_cr0_bits(CR0_NE);
+    if (!any_in_vmx_operation()) /* KVM does so after its last VM */
+        vm_end_all(VM_STOP_HOST_GONE, false);
     if (cpu->init_request)
         cpu->attention = 1;
     vmx_succeed();

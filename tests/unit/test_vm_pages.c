@@ -665,7 +665,7 @@ static void an_empty_pool_is_survived_everywhere(void **state)
         before = fake_pool_used();
         lived += short_life();
         made += a.vm != NULL;
-        vm_end_all();
+        vm_end_all(VM_STOP_HOST_RESET, true);
         vm_reap();
         check_world();
         ept02_clear_all();

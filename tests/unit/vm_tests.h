@@ -224,7 +224,7 @@ static inline int stop(void **state)
 {
     (void)state;
     fake_on_flush = NULL;
-    vm_end_all();
+    vm_end_all(VM_STOP_HOST_RESET, true);
     for (unsigned i = 0; i < VM_MAX; i++)
         for (unsigned j = 0; vms[i].state != VM_FREE && vms[i].vcpus[j] != NULL; j++)
             vms[i].vcpus[j]->active_on = NULL;

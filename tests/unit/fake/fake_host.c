@@ -502,3 +502,8 @@ __attribute__((weak)) void protected_deactivate(struct vmcs12 *v)
 {
     (void)v;
 }
+
+__attribute__((weak)) void vm_end_all(enum vm_stop why, bool scrub)
+{
+    (void)why, (void)scrub;
+}
