@@ -3,10 +3,7 @@
 #include "cloudvisor/apic.h"
 #include "cloudvisor/log.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_X2APIC_ICR = 0x830 };
 enum { APIC_ID = 0x20, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_ICR_LOW = 0x300, APIC_ICR_HIGH = 0x310 };
-#define APIC_PAGE          UINT64_C(0xfee00000)
-#define APIC_BASE_X2APIC   UINT64_C(0x400)
 #define ICR_MODE(icr)      ((uint32_t)((icr) >> 8) & 7u)
 #define ICR_LOGICAL        (UINT64_C(1) << 11)
 #define ICR_PENDING        (UINT64_C(1) << 12)
@@ -17,18 +14,6 @@ enum { APIC_ID = 0x20, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_ICR_LOW = 0x300, A
 enum { MODE_NMI = 4, MODE_INIT = 5, MODE_SIPI = 6 };
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 enum { ICR_PATIENCE = 1000000 };
-
-static bool trap;
-
-void apic_init(bool trap_icr)
-{
-    trap = trap_icr;
-}
-
-bool apic_trapped(void)
-{
-    return trap;
-}
 
 static bool x2apic_mode(void)
 {

@@ -8,10 +8,9 @@
 
 #include "cloudvisor/cpu.h"
 
-void apic_init(bool trap);
-
-/* True if the host's ICR writes are trapped. */
-bool apic_trapped(void);
+enum { MSR_APIC_BASE = 0x1b, MSR_X2APIC_ICR = 0x830 };
+#define APIC_PAGE        UINT64_C(0xfee00000)
+#define APIC_BASE_X2APIC UINT64_C(0x400)
 
 /* Notes the logical destination that this CPU's xAPIC has at demotion. */
 void apic_read_logical_id(struct cpu *cpu);

@@ -28,18 +28,8 @@ static volatile uint64_t flush_generation;
 
 void cpu_enter_first(struct cpu *cpu);
 
-#define APIC_PAGE UINT64_C(0xfee00000)
-enum {
-    MSR_APIC_BASE = 0x1b,
-    MSR_EFER = 0xc0000080,
-    MSR_PAT = 0x277,
-    MSR_DEBUGCTL = 0x1d9,
-    MSR_FS_BASE = 0xc0000100,
-    MSR_GS_BASE = 0xc0000101,
-    MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP = 0x175,
-    MSR_SYSENTER_EIP = 0x176
-};
+enum { MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_DEBUGCTL = 0x1d9, MSR_PAT = 0x277 };
+enum msr { MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
 #define FEATURE_CONTROL_LOCKED 1u
 #define FEATURE_CONTROL_VMX    4u
 
@@ -69,9 +59,7 @@ static uint64_t read_msr(uint32_t msr)
 
 static bool init_frames(void)
 {
-    uint64_t top = boot->ram_top > boot->region_base + boot->region_size ? boot->ram_top
-                                                                         : boot->region_base + boot->region_size;
-    uint64_t frame_count = (top + PAGE_SIZE - 1) / PAGE_SIZE;
+    uint64_t frame_count = (boot->ram_top + PAGE_SIZE - 1) / PAGE_SIZE;
     void *table = pool_alloc_bytes(frames_table_bytes(frame_count));
 
     if (table == NULL)
@@ -112,7 +100,9 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
         return DEMOTE_UNSUITABLE_CPU;
     physical_bits = (hw_cpuid(0x80000008, 0).eax & 0xff) - key_id_bits();
     mtrr_read(&mtrrs, physical_bits, read_msr);
-    trap = boot->init_mode == BOOT_INIT_TRAP && (boot->cpu_count > 1 || boot->unlisted_cpus != 0);
+    if (boot->cpu_count == 1 && boot->unlisted_cpus == 0)
+        boot->init_mode = BOOT_INIT_EXIT;
+    trap = boot->init_mode == BOOT_INIT_TRAP;
     page_1g = (caps_hw.ept_vpid & EPT_CAP_1G) != 0;
     format = ept12_format(&caps_offer, physical_bits);
     ept02_init(&format);
@@ -120,7 +110,6 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
         !nested_init() || !vm_answers_init())
         return DEMOTE_NO_MEMORY;
     cpu_init_idt();
-    apic_init(trap);
     power_init();
     cv_log(LOG_INFO, "layer at %lx, %lu MiB, %u CPUs, TSC %u kHz, INIT and SIPI by %s", boot->region_base,
            boot->region_size >> 20, boot->cpu_count, boot->tsc_khz, trap ? "trapped ICR writes" : "VM exits");
@@ -204,16 +193,12 @@ struct __attribute__((packed)) descriptor_pointer {
     uint64_t base;
 };
 
-/* The firmware's GDT is identity-mapped there, so its address is physical; a null selector is unusable. */
-static void copy_segment(enum segment index, uint16_t selector, uint64_t base, uint64_t gdt)
+/* UEFI's segments are flat; a null selector is unusable. */
+static void copy_segment(enum segment index, uint16_t selector, uint64_t base)
 {
-    bool usable = (selector & ~3u) != 0;
-    uint64_t descriptor = usable ? phys_read64(hpa(gdt + (selector & ~7u))) : 0;
-    uint32_t limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000);
-    uint32_t rights = (uint32_t)(descriptor >> 40) & 0xf0ff;
+    uint32_t rights = index == CS ? 0xa09b : 0xc093;
 
-    host_set_segment(index, selector, base, (rights & BIT32(15)) != 0 ? limit << 12 | 0xfff : limit,
-                     usable ? rights : 0x10000);
+    host_set_segment(index, selector, base, UINT32_MAX, (selector & ~3u) != 0 ? rights : 0x10000);
 }
 
 #define READ_SELECTOR(name)                                                                                            \
@@ -229,14 +214,12 @@ static void copy_segments(void)
 
     __asm__ volatile("sgdt %0" : "=m"(gdtr));
     __asm__ volatile("sidt %0" : "=m"(idtr));
-    copy_segment(ES, READ_SELECTOR(es), 0, gdtr.base);
-    copy_segment(CS, READ_SELECTOR(cs), 0, gdtr.base);
-    copy_segment(SS, READ_SELECTOR(ss), 0, gdtr.base);
-    copy_segment(DS, READ_SELECTOR(ds), 0, gdtr.base);
-    copy_segment(FS, READ_SELECTOR(fs), hw_rdmsr(MSR_FS_BASE), gdtr.base);
-    copy_segment(GS, READ_SELECTOR(gs), hw_rdmsr(MSR_GS_BASE), gdtr.base);
-    host_set_segment(LDTR, 0, 0, 0xffff, 0x10000);
-    host_set_segment(TR, 0, 0, 0x67, 0x8b);
+    copy_segment(ES, READ_SELECTOR(es), 0);
+    copy_segment(CS, READ_SELECTOR(cs), 0);
+    copy_segment(SS, READ_SELECTOR(ss), 0);
+    copy_segment(DS, READ_SELECTOR(ds), 0);
+    copy_segment(FS, READ_SELECTOR(fs), hw_rdmsr(MSR_FS_BASE));
+    copy_segment(GS, READ_SELECTOR(gs), hw_rdmsr(MSR_GS_BASE));
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, gdtr.base);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, gdtr.limit);
     hw_vmwrite(VMCS_GUEST_IDTR_BASE, idtr.base);
@@ -266,12 +249,10 @@ static void copy_caller(struct cpu *cpu, uint64_t frame_pa, uint64_t caller_cr3,
     hw_vmwrite(VMCS_GUEST_IA32_SYSENTER_ESP, hw_rdmsr(MSR_SYSENTER_ESP));
     hw_vmwrite(VMCS_GUEST_IA32_SYSENTER_EIP, hw_rdmsr(MSR_SYSENTER_EIP));
     hw_vmwrite(VMCS_GUEST_DR7, hw_read_dr7());
+    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, hw_vmread(VMCS_VM_ENTRY_CONTROLS) | ENTRY_IA32E_GUEST);
     hw_vmwrite(VMCS_GUEST_RIP, frame->return_address);
     hw_vmwrite(VMCS_GUEST_RSP, frame_pa + sizeof(*frame));
     hw_vmwrite(VMCS_GUEST_RFLAGS, frame->rflags);
-    hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
-    hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
     memcpy(cpu->gpr, frame->gpr, sizeof(cpu->gpr));
     cpu->gpr[RAX] = DEMOTE_OK;
 }
@@ -295,6 +276,7 @@ uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame
     if (!enter_root(cpu))
         return DEMOTE_VMXON_FAILED;
     vmcs01_init(cpu);
+    vmcs01_set_start_state(cpu, 0);
     copy_caller(cpu, caller_frame, caller_cr3, cr0, cr4);
     hw_wrmsr(MSR_GS_BASE, (uint64_t)cpu);
     apic_read_logical_id(cpu);
@@ -404,7 +386,7 @@ void cpu_serve_requests(struct cpu *cpu)
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
     flush_own(cpu);
     if (cpu->init_request && !cpu->vmx_on && !cpu->in_l2) {
-        if (apic_trapped())
+        if (boot->init_mode == BOOT_INIT_TRAP)
             wait_for_sipi(cpu);
         else
             wait_for_hardware_sipi(cpu);

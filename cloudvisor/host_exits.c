@@ -20,16 +20,8 @@
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum {
-    MSR_TSC = 0x10,
-    MSR_APIC_BASE = 0x1b,
-    MSR_TSC_ADJUST = 0x3b,
-    MSR_MISC_ENABLE = 0x1a0,
-    MSR_BIOS_UPDT_TRIG = 0x79,
-    MSR_X2APIC_ICR = 0x830
-};
+enum { MSR_TSC = 0x10, MSR_TSC_ADJUST = 0x3b, MSR_BIOS_UPDT_TRIG = 0x79, MSR_MISC_ENABLE = 0x1a0 };
 #define APIC_BASE_ADDRESS      UINT64_C(0x000ffffffffff000)
-#define APIC_BASE_X2APIC       UINT64_C(0x400)
 #define APIC_BASE_ENABLE       UINT64_C(0x800)
 #define MISC_ENABLE_XD_DISABLE (UINT64_C(1) << 34)
 #define CPUID_1_ECX_SMX        BIT32(6)
@@ -41,21 +33,25 @@ enum {
 #define CR4_PKE                UINT64_C(0x400000)
 #define CPUID_7_EBX_PT         BIT32(25)
 
+static uint64_t edx_eax(const struct cpu *cpu)
+{
+    return cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+}
+
 static void cpuid_exit(struct cpu *cpu)
 {
     uint32_t leaf = (uint32_t)cpu->gpr[RAX], subleaf = (uint32_t)cpu->gpr[RCX];
     struct hw_cpuid r = hw_cpuid(leaf, subleaf);
 
     if (leaf == 1) {
-        r.ecx &= ~(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE | CPUID_1_ECX_DS);
+        r.ecx &= ~(CPUID_1_ECX_SMX | CPUID_1_ECX_DS);
         r.edx &= ~CPUID_1_EDX_DS;
-        if ((hw_vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0)
-            r.ecx |= CPUID_1_ECX_OSXSAVE;
+        if ((hw_vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) == 0) /* root mode has it on, and CR4.PKE off */
+            r.ecx &= ~CPUID_1_ECX_OSXSAVE;
     } else if (leaf == 6) {
         r.eax &= ~CPUID_6_EAX_HFI;
     } else if (leaf == 7 && subleaf == 0) {
         r.ebx &= ~CPUID_7_EBX_PT;
-        r.ecx &= ~CPUID_7_ECX_OSPKE;
         if ((hw_vmread(VMCS_GUEST_CR4) & CR4_PKE) != 0)
             r.ecx |= CPUID_7_ECX_OSPKE;
     } else if (leaf == 0x14) {
@@ -68,36 +64,14 @@ static void cpuid_exit(struct cpu *cpu)
     host_skip_instruction();
 }
 
-static void xsetbv_exit(struct cpu *cpu)
+/* Sums a counter over CPUs: the 64-bit word `index` of struct cpu. */
+static uint64_t sum(size_t index)
 {
-    uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
-
-    if (hw_xsetbv_safe((uint32_t)cpu->gpr[RCX], value))
-        host_skip_instruction();
-    else
-        host_inject_gp();
-}
-
-static uint64_t sum_stat(unsigned stat)
-{
-    uint64_t sum = 0;
+    uint64_t total = 0;
 
     for (unsigned i = 0; i < boot->cpu_count; i++)
-        sum += cpus[i] != NULL ? cpus[i]->stats[stat] : 0;
-    if (stat == STAT_ept_bytes)
-        return ept_table_count() * PAGE_SIZE;
-    if (stat == STAT_vmcs_shadowing)
-        return nested_shadowing();
-    return sum;
-}
-
-static uint64_t sum_exits(enum exit_level level, unsigned reason)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < boot->cpu_count; i++)
-        sum += cpus[i] != NULL ? cpus[i]->exits[level][reason] : 0;
-    return sum;
+        total += cpus[i] != NULL ? ((const uint64_t *)cpus[i])[index] : 0;
+    return total;
 }
 
 /* Everything is in registers, and nothing here is secret, so that any privilege level may ask. */
@@ -110,12 +84,14 @@ static bool hypercall(struct cpu *cpu)
     case HYPERCALL_STAT:
         if (rbx >= STAT_COUNT)
             return false;
-        cpu->gpr[RBX] = sum_stat((unsigned)rbx);
+        cpus[0]->stats[STAT_ept_bytes] = ept_table_count() * PAGE_SIZE;
+        cpus[0]->stats[STAT_vmcs_shadowing] = nested_shadowing();
+        cpu->gpr[RBX] = sum(offsetof(struct cpu, stats) / 8 + rbx);
         return true;
     case HYPERCALL_EXITS:
         if (rbx >= EXIT_REASON_COUNT || rcx < 1 || rcx > LEVEL_COUNT)
             return false;
-        cpu->gpr[RBX] = sum_exits((enum exit_level)(rcx - 1), (unsigned)rbx);
+        cpu->gpr[RBX] = sum(offsetof(struct cpu, exits) / 8 + (rcx - 1) * EXIT_REASON_COUNT + rbx);
         return true;
     case HYPERCALL_LOG: return log_read(rbx, &cpu->gpr[RBX], &cpu->gpr[RCX]);
     case HYPERCALL_VM: return vm_word(rbx, rcx, &cpu->gpr[RBX]);
@@ -198,7 +174,7 @@ static bool msr_value(struct cpu *cpu, uint32_t msr, bool write, uint64_t *value
 
 bool host_msr_access(struct cpu *cpu, uint32_t msr, bool write)
 {
-    uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+    uint64_t value = edx_eax(cpu);
 
     if (!msr_value(cpu, msr, write, &value))
         return false;
@@ -207,14 +183,6 @@ bool host_msr_access(struct cpu *cpu, uint32_t msr, bool write)
         cpu->gpr[RDX] = value >> 32;
     }
     return true;
-}
-
-static void msr_exit(struct cpu *cpu, bool write)
-{
-    if (host_msr_access(cpu, (uint32_t)cpu->gpr[RCX], write))
-        host_skip_instruction();
-    else
-        host_inject_gp();
 }
 
 /* SDM "Exit Qualification for I/O Instructions". */
@@ -239,14 +207,6 @@ bool host_io_access(struct cpu *cpu, uint64_t qualification)
         hw_out(port, bytes, (uint32_t)cpu->gpr[RAX]);
     }
     return true;
-}
-
-static void io_exit(struct cpu *cpu)
-{
-    if (host_io_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION)))
-        host_skip_instruction();
-    else
-        host_inject_gp();
 }
 
 /* True if the exit interrupted an IRET that had already unblocked NMIs (SDM, exit qualification, bit 12). */
@@ -295,22 +255,13 @@ static void apic_page_write(struct cpu *cpu, uint32_t offset)
     uint8_t bytes[INSTRUCTION_MAX] = { 0 };
     struct decoded d;
 
-    if (!decode_current(bytes, &d) || d.kind == DECODE_LOAD || d.size != 4) {
+    if (!decode_current(bytes, &d) || d.kind != DECODE_STORE || d.size != 4 || d.reg == RSP) {
         cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported",
                        bytes[0], bytes[1], bytes[2], bytes[3]);
         host_inject_gp();
         return;
     }
-    if (d.kind == DECODE_XCHG) {
-        uint64_t old = hw_mmio_read32(hpa(UINT64_C(0xfee00000) + offset));
-
-        apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, cpu->gpr[d.reg]));
-        cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], old);
-    } else {
-        uint64_t reg = d.reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[d.reg];
-
-        apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, reg));
-    }
+    apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, cpu->gpr[d.reg]));
     host_skip_bytes(d.length);
 }
 
@@ -429,16 +380,6 @@ static void triple_fault_exit(void)
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
 }
 
-static void init_exit(struct cpu *cpu)
-{
-    if (cpu->vmx_on) { /* VMX operation blocks INIT until VMXOFF */
-        cpu->init_request = 1;
-        return;
-    }
-    cpu->waits_for_sipi = 1;
-    hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, ACTIVITY_WAIT_FOR_SIPI);
-}
-
 static void sipi_exit(struct cpu *cpu)
 {
     cpu->waits_for_sipi = 0;
@@ -457,41 +398,35 @@ void host_exit(struct cpu *cpu, uint32_t reason)
     switch (reason) {
     case EXIT_EXCEPTION_OR_NMI: host_nmi_exit(cpu); break;
     case EXIT_TRIPLE_FAULT: triple_fault_exit(); break;
-    case EXIT_INIT: init_exit(cpu); break;
+    case EXIT_INIT: /* served at once, or behind VMXOFF */
+        cpu->init_request = 1;
+        cpu->attention = 1;
+        break;
     case EXIT_SIPI: sipi_exit(cpu); break;
     case EXIT_NMI_WINDOW: host_nmi_window_exit(cpu); break;
     case EXIT_TASK_SWITCH: host_inject_gp(); break;
     case EXIT_CPUID: cpuid_exit(cpu); break;
-    case EXIT_GETSEC: host_inject_ud(); break;
     case EXIT_INVD:
         __asm__ volatile("wbinvd");
         host_skip_instruction();
         break;
     case EXIT_VMCALL: vmcall_exit(cpu); break;
-    case EXIT_VMCLEAR:
-    case EXIT_VMLAUNCH:
-    case EXIT_VMPTRLD:
-    case EXIT_VMPTRST:
-    case EXIT_VMREAD:
-    case EXIT_VMRESUME:
-    case EXIT_VMWRITE:
-    case EXIT_VMXOFF:
-    case EXIT_VMXON:
+    case EXIT_VMCLEAR ... EXIT_VMXON:
     case EXIT_INVEPT:
     case EXIT_INVVPID: nested_instruction(cpu, reason); break;
-    case EXIT_VMFUNC: host_inject_ud(); break;
     case EXIT_CR_ACCESS: host_cr_access(cpu); break;
-    case EXIT_IO: io_exit(cpu); break;
-    case EXIT_RDMSR: msr_exit(cpu, false); break;
-    case EXIT_WRMSR: msr_exit(cpu, true); break;
+    case EXIT_IO: host_finish_instruction(host_io_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION))); break;
+    case EXIT_RDMSR:
+    case EXIT_WRMSR:
+        host_finish_instruction(host_msr_access(cpu, (uint32_t)cpu->gpr[RCX], reason == EXIT_WRMSR));
+        break;
     case EXIT_EPT_VIOLATION: host_ept_access(cpu); break;
     case EXIT_PREEMPTION_TIMER: timer_exit(cpu); break;
-    case EXIT_XSETBV: xsetbv_exit(cpu); break;
-    case EXIT_EPT_MISCONFIGURATION: unexpected_exit(cpu, reason);
+    case EXIT_XSETBV: host_finish_instruction(hw_xsetbv_safe((uint32_t)cpu->gpr[RCX], edx_eax(cpu))); break;
     default:
-        if ((reason & EXIT_ENTRY_FAILURE) != 0)
+        if (reason == EXIT_EPT_MISCONFIGURATION || (reason & EXIT_ENTRY_FAILURE) != 0)
             unexpected_exit(cpu, reason);
-        host_inject_ud(); /* an instruction newer than this layer */
+        host_inject_ud(); /* GETSEC, VMFUNC, or an instruction newer than this layer */
         break;
     }
 }

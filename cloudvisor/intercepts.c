@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include "cloudvisor/apic.h"
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/pool.h"
 
@@ -29,7 +30,6 @@ static const struct {
     { 0x600, 0x600, READ | WRITE },   /* IA32_DS_AREA: records could be written while in root mode */
     { 0x17d0, 0x17d1, READ | WRITE }, /* hardware feedback writes to a physical address */
 };
-enum { MSR_X2APIC_ICR = 0x830 };
 
 static uint8_t *msr_bitmap, *io_bitmap[2];
 

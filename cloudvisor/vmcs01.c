@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SDM "VMX Controls", "Host-State Area": what root mode and the host need, and nothing else is intercepted. */
+#include <string.h>
 #include "cloudvisor/intercepts.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/host_ept.h"
@@ -26,12 +27,8 @@ void cpu_write_host_state(struct cpu *cpu)
     hw_vmwrite(VMCS_HOST_CR0, (hw_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW | CR0_TS | CR0_EM));
     hw_vmwrite(VMCS_HOST_CR3, boot->root_cr3);
     hw_vmwrite(VMCS_HOST_CR4, (hw_read_cr4() | CR4_OSFXSR | CR4_OSXSAVE) & ~(CR4_CET | CR4_PKS | CR4_PKE | CR4_SMXE));
-    hw_vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
-    hw_vmwrite(VMCS_HOST_SS_SELECTOR, SEL_DATA);
-    hw_vmwrite(VMCS_HOST_DS_SELECTOR, 0);
-    hw_vmwrite(VMCS_HOST_ES_SELECTOR, 0);
-    hw_vmwrite(VMCS_HOST_FS_SELECTOR, 0);
-    hw_vmwrite(VMCS_HOST_GS_SELECTOR, 0);
+    for (enum segment i = ES; i <= GS; i++)
+        hw_vmwrite(VMCS_HOST_ES_SELECTOR + 2 * i, i == CS ? SEL_CODE : i == SS ? SEL_DATA : 0);
     hw_vmwrite(VMCS_HOST_TR_SELECTOR, SEL_TSS);
     hw_vmwrite(VMCS_HOST_FS_BASE, (uint64_t)&cpu->crypto);
     hw_vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
@@ -60,8 +57,8 @@ static void write_controls(struct cpu *cpu)
     hw_vmwrite(VMCS_VM_EXIT_CONTROLS,
                control_value(caps_hw.exit, EXIT_HOST_64BIT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT |
                                                EXIT_LOAD_PAT | EXIT_SAVE_DEBUG_CONTROLS));
-    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, control_value(caps_hw.entry, ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
-                                                                        ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_GUEST));
+    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS,
+               control_value(caps_hw.entry, ENTRY_LOAD_EFER | ENTRY_LOAD_PAT | ENTRY_LOAD_DEBUG_CONTROLS));
 }
 
 /* Controls that must be 0; a VMCS region's initial contents mean nothing. */
@@ -131,8 +128,7 @@ void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector)
     hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     hw_vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
     hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
-    for (unsigned i = 0; i < GPR_COUNT; i++)
-        cpu->gpr[i] = 0;
+    memset(cpu->gpr, 0, sizeof(cpu->gpr));
     cpu->gpr[RDX] = hw_cpuid(1, 0).eax;
 }
 
@@ -164,6 +160,14 @@ void host_inject_gp(void)
 void host_inject_ud(void)
 {
     host_inject_exception(6, false, 0);
+}
+
+void host_finish_instruction(bool done)
+{
+    if (done)
+        host_skip_instruction();
+    else
+        host_inject_gp();
 }
 
 void host_set_nmi_window(bool on)

@@ -15,34 +15,34 @@ enum { VPID_LAYER = 0xf000, VPID_UNTAGGED = 0xfffe, VPID_HOST = 0xffff };
 
 enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 
-#define CR0_PE       UINT64_C(0x1)
-#define CR0_EM       UINT64_C(0x4)
-#define CR0_TS       UINT64_C(0x8)
-#define CR0_NE       UINT64_C(0x20)
-#define CR0_WP       UINT64_C(0x10000)
-#define CR0_NW       UINT64_C(0x20000000)
-#define CR0_CD       UINT64_C(0x40000000)
-#define CR0_PG       UINT64_C(0x80000000)
-#define CR4_PSE      UINT64_C(0x10)
-#define CR4_PAE      UINT64_C(0x20)
-#define CR4_OSFXSR   UINT64_C(0x200)
-#define CR4_LA57     UINT64_C(0x1000)
-#define CR4_VMXE     UINT64_C(0x2000)
-#define CR4_SMXE     UINT64_C(0x4000)
-#define CR4_PCIDE    UINT64_C(0x20000)
-#define CR4_OSXSAVE  UINT64_C(0x40000)
-#define CR4_SMAP     UINT64_C(0x200000)
+#define CR0_PE      UINT64_C(0x1)
+#define CR0_EM      UINT64_C(0x4)
+#define CR0_TS      UINT64_C(0x8)
+#define CR0_NE      UINT64_C(0x20)
+#define CR0_WP      UINT64_C(0x10000)
+#define CR0_NW      UINT64_C(0x20000000)
+#define CR0_CD      UINT64_C(0x40000000)
+#define CR0_PG      UINT64_C(0x80000000)
+#define CR4_PSE     UINT64_C(0x10)
+#define CR4_PAE     UINT64_C(0x20)
+#define CR4_OSFXSR  UINT64_C(0x200)
+#define CR4_LA57    UINT64_C(0x1000)
+#define CR4_VMXE    UINT64_C(0x2000)
+#define CR4_SMXE    UINT64_C(0x4000)
+#define CR4_PCIDE   UINT64_C(0x20000)
+#define CR4_OSXSAVE UINT64_C(0x40000)
+#define CR4_SMAP    UINT64_C(0x200000)
 /* What a protected guest may set: no MCE, LA57, VMXE, SMXE, PKE, CET. */
 #define CR4_PROTECTED UINT64_C(0x370fbf)
-#define EFER_LME     UINT64_C(0x100)
-#define EFER_LMA     UINT64_C(0x400)
-#define RFLAGS_FIXED UINT64_C(0x2)
-#define RFLAGS_TF    UINT64_C(0x100)
-#define RFLAGS_IF    UINT64_C(0x200)
-#define RFLAGS_DF    UINT64_C(0x400)
-#define RFLAGS_RF    UINT64_C(0x10000) /* faults push it set */
-#define RFLAGS_AC    UINT64_C(0x40000)
-#define RFLAGS_VM    UINT64_C(0x20000)
+#define EFER_LME      UINT64_C(0x100)
+#define EFER_LMA      UINT64_C(0x400)
+#define RFLAGS_FIXED  UINT64_C(0x2)
+#define RFLAGS_TF     UINT64_C(0x100)
+#define RFLAGS_IF     UINT64_C(0x200)
+#define RFLAGS_DF     UINT64_C(0x400)
+#define RFLAGS_RF     UINT64_C(0x10000) /* faults push it set */
+#define RFLAGS_AC     UINT64_C(0x40000)
+#define RFLAGS_VM     UINT64_C(0x20000)
 
 /* Pins, processor, secondary, exit and entry controls with what the CPU insists on. */
 uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted);
@@ -75,5 +75,8 @@ void host_set_nmi_window(bool on);
 /* Moves the host behind the instruction that exited. */
 void host_skip_instruction(void);
 void host_skip_bytes(uint64_t length);
+
+/* Behind the instruction if it is done, else #GP(0). */
+void host_finish_instruction(bool done);
 
 #endif

@@ -92,6 +92,7 @@ static uint64_t add_root_tables(struct layer_region *region, const struct memory
 static void fill_boot_info(const struct layer *layer, const struct conf *conf, const struct cpu_list *cpus,
                            const struct memory_map *map, uint64_t root_cr3)
 {
+    uint64_t region_end = layer->region.base + layer->region.size, ram_top = memory_map_ram_top(map);
     struct boot_info *info = layer->info;
 
     info->magic = BOOT_INFO_MAGIC;
@@ -99,7 +100,7 @@ static void fill_boot_info(const struct layer *layer, const struct conf *conf, c
     info->region_size = layer->region.size;
     info->free_offset = layer->region.used;
     info->root_cr3 = root_cr3;
-    info->ram_top = memory_map_ram_top(map);
+    info->ram_top = ram_top > region_end ? ram_top : region_end;
     info->acpi_rsdp = firmware_acpi_rsdp();
     info->verbosity = conf->verbosity;
     info->init_mode = conf->init_mode;
