@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * SDM "MOV—Move to/from Control Registers". Only writes that change a masked bit exit, and then the layer does the
- * whole write: checks, long-mode activation, PDPTEs and the flush.
+ * whole write: checks, long-mode activation and the flush. PAE paging outside long mode, whose PDPTEs would have to be
+ * loaded, is refused.
  */
 #include "cloudvisor/host_cr.h"
 #include "cloudvisor/host_memory.h"
@@ -12,27 +13,6 @@
 #define CR0_ET    UINT64_C(0x10)
 #define CR4_CET   UINT64_C(0x800000)
 enum { TSS_64_BUSY = 11 };
-#define PAGING_CR4     (CR4_PAE | UINT64_C(0x80) | CR4_PSE | UINT64_C(0x100000))
-#define PDPTE_RESERVED UINT64_C(0x1e6)
-
-/* Loads the four PDPTEs of PAE paging; false for #GP. */
-static bool load_pdptes(uint64_t cr3)
-{
-    uint64_t pdpte[4];
-
-    if (!physical_read(hpa(cr3 & UINT64_C(0xffffffe0)), pdpte, sizeof(pdpte)))
-        return false;
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t beyond = ~((UINT64_C(1) << physical_bits) - 1);
-
-        if ((pdpte[i] & 1) != 0 && (pdpte[i] & (PDPTE_RESERVED | beyond)) != 0)
-            return false;
-    }
-    for (unsigned i = 0; i < 4; i++)
-        hw_vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
-    return true;
-}
-
 static bool cr0_valid(uint64_t value)
 {
     return value >> 32 == 0 && ((value & CR0_PG) == 0 || (value & CR0_PE) != 0) &&
@@ -62,7 +42,7 @@ static bool switch_paging(uint64_t old, uint64_t value)
         hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, entry | ENTRY_IA32E_GUEST);
         return true;
     }
-    return (cr4 & CR4_PAE) == 0 || load_pdptes(hw_vmread(VMCS_GUEST_CR3));
+    return (cr4 & CR4_PAE) == 0;
 }
 
 static bool write_cr0(const struct cpu *cpu, uint64_t value)
@@ -100,7 +80,7 @@ static bool write_cr4(struct cpu *cpu, uint64_t value)
         return false;
     if ((value & CR4_VMXE) == 0 && cpu->vmx_on && cpu->vcpu == NULL)
         return false;
-    if (pae_paging && ((old ^ value) & PAGING_CR4) != 0 && !load_pdptes(hw_vmread(VMCS_GUEST_CR3)))
+    if (pae_paging && ((old ^ value) & ~(CR4_VMXE | CR4_SMXE)) != 0)
         return false;
     hw_vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
     hw_vmwrite(VMCS_CR4_READ_SHADOW, value);
@@ -114,7 +94,6 @@ void host_cr_access(struct cpu *cpu)
     unsigned cr = (unsigned)qualification & 15, type = (unsigned)(qualification >> 4) & 3;
     unsigned reg = (unsigned)(qualification >> 8) & 15;
     uint64_t value = reg == RSP ? hw_vmread(VMCS_GUEST_RSP) : cpu->gpr[reg];
-    bool ok;
 
     if (cr == 8 && cpu->vcpu != NULL) { /* Linux uses the x2APIC's register instead */
         if (type == 1)
@@ -124,10 +103,5 @@ void host_cr_access(struct cpu *cpu)
     }
     if ((hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) == 0)
         value = (uint32_t)value;
-    ok = type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value));
-
-    if (ok)
-        host_skip_instruction();
-    else
-        host_inject_gp();
+    host_finish_instruction(type == 0 && (cr == 0 ? write_cr0(cpu, value) : cr == 4 && write_cr4(cpu, value)));
 }

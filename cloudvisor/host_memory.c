@@ -15,12 +15,6 @@
 #define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
 enum { PF_PRESENT = 1, PF_WRITE = 2 };
 
-/* How the host's paging mode walks: from which level, how many index bits a level, how large an entry. */
-struct paging {
-    unsigned levels, index_bits, entry_bytes;
-    bool write_protect, smap;
-};
-
 static bool frame_is_hosts(hpa_t pa)
 {
     enum frame_state state = frame_state(pa);
@@ -68,70 +62,30 @@ bool physical_read(hpa_t from, void *to, size_t size)
     return page != NULL;
 }
 
-static struct paging paging_mode(void)
-{
-    uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0), cr4 = hw_vmread(VMCS_GUEST_CR4);
-    bool long_mode = (hw_vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA) != 0;
-    struct paging mode = { .levels = 0,
-                           .index_bits = 9,
-                           .entry_bytes = 8,
-                           .write_protect = (cr0 & UINT64_C(0x10000)) != 0,
-                           .smap = (cr4 & CR4_SMAP) != 0 && (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0 };
-
-    if ((cr0 & CR0_PG) == 0)
-        return mode;
-    if (long_mode) {
-        mode.levels = (cr4 & CR4_LA57) != 0 ? 5 : 4;
-    } else if ((cr4 & CR4_PAE) != 0) {
-        mode.levels = 3;
-    } else {
-        mode.levels = 2;
-        mode.index_bits = 10;
-        mode.entry_bytes = 4;
-    }
-    return mode;
-}
-
-static bool fail(struct host_fault *fault, uint64_t linear, uint32_t error)
-{
-    fault->address = linear;
-    fault->error = error;
-    return false;
-}
-
-/* Translates `linear`; large pages of 32-bit paging use 4 MiB without PSE-36. */
 bool host_translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault)
 {
-    struct paging mode = paging_mode();
-    uint64_t table = hw_vmread(VMCS_GUEST_CR3) & PTE_ADDRESS, entry = 0;
-    uint32_t access = write ? PF_WRITE : 0;
+    uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0), cr4 = hw_vmread(VMCS_GUEST_CR4), entry = hw_vmread(VMCS_GUEST_CR3);
+    bool smap = (cr4 & CR4_SMAP) != 0 && (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0;
     bool writable = true, user = true;
-    unsigned level = mode.levels, shift = 12;
+    unsigned shift = (cr4 & CR4_LA57) != 0 ? 57 : 48;
 
     *pa = hpa(linear);
-    if (level == 0)
+    *fault = (struct host_fault){ linear, write ? PF_WRITE : 0 };
+    if ((cr0 & CR0_PG) == 0)
         return true;
-    if (mode.levels == 3)
-        table = hw_vmread(VMCS_GUEST_CR3) & UINT64_C(0xffffffe0);
-    for (; level > 0; level--) {
-        uint64_t mask = mode.levels == 3 && level == 3 ? 3 : (UINT64_C(1) << mode.index_bits) - 1;
-        bool pdpte = mode.levels == 3 && level == 3;
-
-        shift = 12 + mode.index_bits * (level - 1);
-        entry = 0;
-        if (!physical_read(hpa(table + (linear >> shift & mask) * mode.entry_bytes), &entry, mode.entry_bytes) ||
+    if ((hw_vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA) == 0)
+        return false;
+    do {
+        shift -= 9;
+        if (!physical_read(hpa((entry & PTE_ADDRESS) + (linear >> shift & 511) * 8), &entry, sizeof(entry)) ||
             (entry & PTE_PRESENT) == 0)
-            return fail(fault, linear, access);
-        writable = writable && (pdpte || (entry & PTE_WRITE) != 0);
-        user = user && (pdpte || (entry & PTE_USER) != 0);
-        if (level > 1 && !pdpte && (entry & PTE_LARGE) != 0)
-            break;
-        table = entry & PTE_ADDRESS;
-    }
-    if ((write && !writable && mode.write_protect) || (user && mode.smap))
-        return fail(fault, linear, access | PF_PRESENT);
+            return false;
+        writable = writable && (entry & PTE_WRITE) != 0;
+        user = user && (entry & PTE_USER) != 0;
+    } while (shift > 12 && (entry & PTE_LARGE) == 0);
+    fault->error |= PF_PRESENT;
     *pa = hpa((entry & PTE_ADDRESS & ~((UINT64_C(1) << shift) - 1)) | (linear & ((UINT64_C(1) << shift) - 1)));
-    return true;
+    return (writable || !write || (cr0 & CR0_WP) == 0) && !(user && smap);
 }
 
 /* Bytes from `linear` to the end of its page, at most `size`. */

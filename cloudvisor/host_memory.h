@@ -20,7 +20,7 @@ struct host_fault {
 bool host_read(uint64_t linear, void *to, size_t size, struct host_fault *fault);
 bool host_write(uint64_t linear, const void *from, size_t size, struct host_fault *fault);
 
-/* The physical address of `linear` for a supervisor access. */
+/* The physical address of `linear` for a supervisor access; no page is present in 32-bit paging, which is not walked. */
 bool host_translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault);
 
 /* Fetches up to `size` bytes at the host's CS:RIP; returns how many were readable. */
