@@ -22,7 +22,4 @@ void intercepts_add_port(uint16_t port);
 /* The byte of an MSR bitmap that holds the bit of `msr`; false for MSRs that have none and always exit. */
 bool msr_bitmap_byte(uint32_t msr, bool write, unsigned *byte);
 
-/* The bit of `msr` in an MSR bitmap (SDM "MSR-Bitmap Address"); false for MSRs that have none and always exit. */
-bool msr_bitmap_test(const uint8_t *bitmap, uint32_t msr, bool write);
-
 #endif

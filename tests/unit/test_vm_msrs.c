@@ -52,6 +52,14 @@ static enum vm_msr_answer writes(uint32_t msr, uint64_t value)
     return vm_msr_access(&vcpu, msr, true, &value);
 }
 
+static bool passes(const uint8_t *bits, uint32_t msr, bool write)
+{
+    unsigned byte;
+
+    assert_true(msr_bitmap_byte(msr, write, &byte));
+    return (bits[byte] >> (msr & 7) & 1) == 0;
+}
+
 static void the_bitmap(void **state)
 {
     static const uint32_t open[] = { 0x174, 0x175, 0x176, 0xc0000100, 0xc0000101, 0xc0000102 };
@@ -60,14 +68,13 @@ static void the_bitmap(void **state)
 
     (void)state;
     assert_true(vm_answers_init());
-    assert_int_equal(pool_free_pages(), 3);
     bits = phys_to_virt(vm_msr_bitmap());
     for (unsigned i = 0; i < 8 * PAGE_SIZE; i++)
         clear += (bits[i / 8] >> (i & 7) & 1) == 0;
     assert_int_equal(clear, 2 * COUNT_OF(open));
     for (size_t i = 0; i < COUNT_OF(open); i++) {
-        assert_false(msr_bitmap_test(bits, open[i], false));
-        assert_false(msr_bitmap_test(bits, open[i], true));
+        assert_true(passes(bits, open[i], false));
+        assert_true(passes(bits, open[i], true));
     }
 }
 
@@ -77,8 +84,8 @@ static void start_can_fail(void **state)
     registers_fit = false;
     assert_false(vm_answers_init());
     registers_fit = true;
-    while (pool_free_pages() > 0)
-        pool_alloc();
+    while (pool_alloc().raw != 0)
+        continue;
     assert_false(vm_answers_init());
 }
 
