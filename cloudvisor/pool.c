@@ -6,14 +6,12 @@
 
 static uint64_t next, end;
 static uint64_t free_list;
-static size_t free_count;
 
 void pool_init(hpa_t base, uint64_t bytes)
 {
     next = base.raw;
     end = base.raw + bytes;
     free_list = 0;
-    free_count = 0;
 }
 
 hpa_t pool_alloc(void)
@@ -22,7 +20,6 @@ hpa_t pool_alloc(void)
 
     if (page != 0) {
         free_list = phys_read64(hpa(page));
-        free_count--;
     } else if (next < end) {
         page = next;
         next += PAGE_SIZE;
@@ -50,10 +47,4 @@ void pool_free(hpa_t page)
 {
     phys_write64(page, free_list);
     free_list = page.raw;
-    free_count++;
-}
-
-size_t pool_free_pages(void)
-{
-    return free_count + (size_t)((end - next) / PAGE_SIZE);
 }

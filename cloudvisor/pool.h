@@ -16,6 +16,4 @@ void *pool_alloc_bytes(size_t bytes);
 
 void pool_free(hpa_t page);
 
-size_t pool_free_pages(void);
-
 #endif

@@ -30,7 +30,7 @@ unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
 unit_decode := cloudvisor/decode.c
 unit_frames := ept-guard/frames.c
-unit_guard := $(addprefix ept-guard/,frames.c ept.c ept12.c ept02.c host_ept.c mtrr.c) cloudvisor/pool.c \
+unit_guard := $(addprefix ept-guard/,frames.c ept.c ept12.c ept02.c host_ept.c mtrr.c) \
 	tests/unit/fake/fake_hw.c tests/unit/fake/fake_layer.c
 unit_ept := $(unit_guard)
 unit_ept12 := $(unit_guard) nested-vmx/vmx_caps.c
