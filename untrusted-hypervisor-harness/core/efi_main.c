@@ -4,7 +4,7 @@
  * under the layer, does what its options say, and ends the machine.
  *
  * Options: words from the load options or, without any, from \EFI\harness.conf on the same volume:
- *   suite=conformance|guests|hostile|bench|all
+ *   suite=conformance|guests|hostile|attacks|bench|all
  */
 #include <efi.h>
 #include "untrusted-hypervisor-harness/core/console.h"
@@ -22,9 +22,8 @@ struct suite {
 };
 
 static const struct suite suites[] = {
-    { "guests", suite_guests },
-    { "conformance", suite_conformance },
-    { "hostile", suite_hostile },
+    { "guests", suite_guests },   { "conformance", suite_conformance },
+    { "hostile", suite_hostile }, { "attacks", suite_attacks },
     { "bench", suite_bench },
 };
 enum { SUITE_COUNT = sizeof(suites) / sizeof(suites[0]) };
@@ -110,8 +109,8 @@ static bool reads_all_ones(uint64_t page)
     return true;
 }
 
-/* The largest reserved range whose first and last pages read all-ones. */
-static void find_layer_memory(EFI_BOOT_SERVICES *bs)
+/* The layer's: the largest reserved range whose first and last pages read all-ones. The firmware's: the end of RAM. */
+static void find_memory(EFI_BOOT_SERVICES *bs)
 {
     static uint8_t map[32768];
     UINTN size = sizeof(map), key, entry_size;
@@ -123,6 +122,8 @@ static void find_layer_memory(EFI_BOOT_SERVICES *bs)
         const EFI_MEMORY_DESCRIPTOR *d = (const EFI_MEMORY_DESCRIPTOR *)&map[at];
         uint64_t bytes = d->NumberOfPages * PAGE_SIZE;
 
+        if (d->Type == EfiConventionalMemory || d->Type == EfiBootServicesData || d->Type == EfiRuntimeServicesData)
+            hostile_memory_top = d->PhysicalStart + bytes;
         if (d->Type != EfiReservedMemoryType || bytes <= hostile_layer_size)
             continue;
         if (!reads_all_ones(d->PhysicalStart) || !reads_all_ones(d->PhysicalStart + bytes - PAGE_SIZE))
@@ -157,8 +158,8 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
     if (bs->AllocatePages(AllocateAddress, EfiBootServicesData, ARENA_SIZE / PAGE_SIZE, &arena) != EFI_SUCCESS)
         harness_abort("the memory at %lx is not free", ARENA_BASE);
     machine_build();
-    find_layer_memory(bs);
-    if (suite_wanted("hostile"))
+    find_memory(bs);
+    if (suite_wanted("hostile") || suite_wanted("attacks"))
         processors_start(bs);
     machine_run(0, run_suites, NULL);
     console_end();

@@ -260,6 +260,16 @@ void vcpu_init(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest
     vcpu_init_at(v, region, mode, kind, ARENA(ARENA_GUEST));
 }
 
+void vcpu_take(struct vcpu *v)
+{
+    vmx_load(v->region);
+    base_host(v);
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        if (vcpu_has(i) && vmcs_fields[i].home == HOME_HOST)
+            vmx_write(vmcs_fields[i].encoding, v->field[i]);
+    v->launched = false;
+}
+
 static unsigned hex_digit(char c)
 {
     return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);

@@ -74,6 +74,9 @@ void vcpu_init(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest
 /* The same with the guest's RAM at `memory`, for a second guest that runs at the same time. */
 void vcpu_init_at(struct vcpu *v, uint64_t region, enum guest_mode mode, enum guest_memory kind, uint64_t memory);
 
+/* Makes a vcpu whose VMCS is clear current on this CPU: its exits lead back here from now on. */
+void vcpu_take(struct vcpu *v);
+
 /* Bytes from text like "0f a2 f4"; returns where they end. */
 uint8_t *assemble(uint8_t *to, const char *hex);
 

@@ -18,7 +18,7 @@
 
 #define SUITE "hostile"
 
-uint64_t hostile_layer_memory, hostile_layer_size;
+uint64_t hostile_layer_memory, hostile_layer_size, hostile_memory_top;
 
 static struct vcpu vcpu;
 

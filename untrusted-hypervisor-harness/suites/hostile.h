@@ -9,6 +9,8 @@
 
 /* Memory that is reserved in the EFI memory map and reads all-ones: the layer's. Size 0 if there is none. */
 extern uint64_t hostile_layer_memory, hostile_layer_size;
+/* Where the firmware's memory ends. */
+extern uint64_t hostile_memory_top;
 
 /* Sleep, the local APIC, memory types. */
 void hostile_platform(void);

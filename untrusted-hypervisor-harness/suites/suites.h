@@ -14,6 +14,9 @@ void suite_guests(void);
 /* Attacks on the layer: PASS, FAIL, SKIP. */
 void suite_hostile(void);
 
+/* Attacks on protected VMs, each with a plain VM as its control: PASS, FAIL, ERROR, SKIP (attacks/). */
+void suite_attacks(void);
+
 /* Costs of VM exits: BENCHRAW lines. */
 void suite_bench(void);
 
