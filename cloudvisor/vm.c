@@ -35,7 +35,9 @@ static const char *const stop_text[VM_STOP_COUNT] = {
 static bool in_windows(const struct bundle_window *windows, uint32_t count, uint64_t gpa, unsigned bytes)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (gpa >= windows[i].gpa && gpa + bytes <= windows[i].gpa + windows[i].page_count * PAGE_SIZE)
+        uint64_t offset = gpa - windows[i].gpa, size = windows[i].page_count * PAGE_SIZE;
+
+        if (gpa >= windows[i].gpa && offset < size && bytes <= size - offset)
             return true;
     }
     return false;
@@ -253,6 +255,7 @@ static void launched(struct vm *vm)
     mbedtls_sha256_free(&vm->hash);
     crypto_end(&this_cpu()->crypto.interrupted);
     vm->state = VM_RUNNING;
+    vm->vcpus[0]->state = VCPU_RUNS;
     cv_log(LOG_INFO, "VM %lu is protected: launch digest %02x%02x%02x%02x...", vm->id, vm->digest[0], vm->digest[1],
            vm->digest[2], vm->digest[3]);
 }
@@ -336,8 +339,10 @@ struct vcpu *vm_awaited(uint64_t eptp12)
 {
     for (struct vm *vm = vms; vm < vms + VM_MAX; vm++) {
         for (unsigned i = 0; vm->state == VM_RUNNING && i < vm->descriptor->vcpu_count; i++) {
-            if (vm->vcpus[i]->state == VCPU_WAITS && has_memory_of(vm, eptp12))
-                return vm->vcpus[i];
+            struct vcpu *vcpu = vm->vcpus[i];
+
+            if (vcpu->state == VCPU_WAITS && vcpu->active_on == NULL && has_memory_of(vm, eptp12))
+                return vcpu;
         }
     }
     return NULL;

@@ -223,7 +223,6 @@ static void start(struct cpu *cpu, struct vcpu *vcpu)
     vmcs_load(vcpu->vmcs);
     vcpu->vmcs_launched = false;
     vcpu->host_state_of = NULL;
-    vcpu->state = VCPU_RUNS;
     vm_registers_reset(vcpu);
     write_constants(vcpu);
     vmcs01_set_start_state(cpu, vcpu->start_vector);
@@ -582,6 +581,8 @@ static void ap_call(struct cpu *cpu, struct vmcs12 *v)
         vcpu = vm_awaited(v->field[FIELD_EPT_POINTER]);
     if (vcpu != NULL)
         bound = bind(v, vcpu);
+    if (bound)
+        vcpu->state = VCPU_RUNS;
     layer_unlock();
     if (!bound) {
         answer_call(cpu, UINT64_MAX);
