@@ -4,8 +4,6 @@
  */
 #include "nested-vmx/vmcs_fields.h"
 
-#define VMCS_HIDDEN(encoding, name)
-
 const struct vmcs_field vmcs_fields[VMCS_FIELD_COUNT] = {
 #define VMCS_FIELD(enc, name, offer, hm, group, shd)                                                                   \
     [FIELD_##name] = {                                                                                                 \

@@ -9,8 +9,6 @@
 #include <stdint.h>
 #include "nested-vmx/vmx_caps.h"
 
-#define VMCS_HIDDEN(encoding, name)
-
 enum {
 #define VMCS_FIELD(encoding, name, offered, home, group, shadow) VMCS_##name = (encoding),
 #include "nested-vmx/vmcs_fields.def"
@@ -23,7 +21,6 @@ enum vmcs_index {
 #undef VMCS_FIELD
     VMCS_FIELD_COUNT,
 };
-#undef VMCS_HIDDEN
 
 enum vmcs_home { HOME_GUEST, HOME_SWITCHED, HOME_CTRL, HOME_HOST, HOME_EXIT };
 enum vmcs_shadow { SHADOW_NO, SHADOW_R, SHADOW_RW };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Architectural bits of VMX with the SDM's spelling: controls, capability MSRs, VM-instruction errors,
- * interruption information. Constants only; shared by the layer, the harness and the tests.
+ * Architectural bits of VMX with the SDM's spelling, as far as the layer uses them: controls, capability MSRs,
+ * VM-instruction errors, interruption information, exit reasons. Constants only; the harness and the tests use them,
+ * too, and define for themselves what the layer never names.
  */
 #ifndef NESTED_VMX_VMX_BITS_H
 #define NESTED_VMX_VMX_BITS_H
@@ -39,7 +40,6 @@ enum {
 #define PIN_NMI_EXITING                BIT32(3)
 #define PIN_VIRTUAL_NMIS               BIT32(5)
 #define PIN_PREEMPTION_TIMER           BIT32(6)
-#define PIN_POSTED_INTERRUPTS          BIT32(7)
 
 /* Primary processor-based VM-execution controls. */
 #define PROC_INTERRUPT_WINDOW_EXITING BIT32(2)
@@ -51,10 +51,8 @@ enum {
 #define PROC_RDTSC_EXITING            BIT32(12)
 #define PROC_CR3_LOAD_EXITING         BIT32(15)
 #define PROC_CR3_STORE_EXITING        BIT32(16)
-#define PROC_TERTIARY_CONTROLS        BIT32(17)
 #define PROC_CR8_LOAD_EXITING         BIT32(19)
 #define PROC_CR8_STORE_EXITING        BIT32(20)
-#define PROC_TPR_SHADOW               BIT32(21)
 #define PROC_NMI_WINDOW_EXITING       BIT32(22)
 #define PROC_MOV_DR_EXITING           BIT32(23)
 #define PROC_UNCONDITIONAL_IO_EXITING BIT32(24)
@@ -66,34 +64,24 @@ enum {
 #define PROC_SECONDARY_CONTROLS       BIT32(31)
 
 /* Secondary processor-based VM-execution controls. */
-#define SEC_APIC_ACCESS         BIT32(0)
-#define SEC_EPT                 BIT32(1)
-#define SEC_DESCRIPTOR_EXITING  BIT32(2)
-#define SEC_RDTSCP              BIT32(3)
-#define SEC_X2APIC_MODE         BIT32(4)
-#define SEC_VPID                BIT32(5)
-#define SEC_WBINVD_EXITING      BIT32(6)
-#define SEC_UNRESTRICTED_GUEST  BIT32(7)
-#define SEC_APIC_REGISTER       BIT32(8)
-#define SEC_VIRTUAL_INTERRUPT   BIT32(9)
-#define SEC_PAUSE_LOOP_EXITING  BIT32(10)
-#define SEC_RDRAND_EXITING      BIT32(11)
-#define SEC_INVPCID             BIT32(12)
-#define SEC_VM_FUNCTIONS        BIT32(13)
-#define SEC_VMCS_SHADOWING      BIT32(14)
-#define SEC_ENCLS_EXITING       BIT32(15)
-#define SEC_RDSEED_EXITING      BIT32(16)
-#define SEC_PML                 BIT32(17)
-#define SEC_EPT_VIOLATION_VE    BIT32(18)
-#define SEC_CONCEAL_VMX_FROM_PT BIT32(19)
-#define SEC_XSAVES              BIT32(20)
-#define SEC_TSC_SCALING         BIT32(25)
-#define SEC_USER_WAIT_PAUSE     BIT32(26)
+#define SEC_EPT                BIT32(1)
+#define SEC_DESCRIPTOR_EXITING BIT32(2)
+#define SEC_RDTSCP             BIT32(3)
+#define SEC_VPID               BIT32(5)
+#define SEC_WBINVD_EXITING     BIT32(6)
+#define SEC_UNRESTRICTED_GUEST BIT32(7)
+#define SEC_PAUSE_LOOP_EXITING BIT32(10)
+#define SEC_RDRAND_EXITING     BIT32(11)
+#define SEC_INVPCID            BIT32(12)
+#define SEC_VMCS_SHADOWING     BIT32(14)
+#define SEC_RDSEED_EXITING     BIT32(16)
+#define SEC_XSAVES             BIT32(20)
+#define SEC_TSC_SCALING        BIT32(25)
+#define SEC_USER_WAIT_PAUSE    BIT32(26)
 
 /* VM-exit controls. */
 #define EXIT_SAVE_DEBUG_CONTROLS   BIT32(2)
 #define EXIT_HOST_64BIT            BIT32(9)
-#define EXIT_LOAD_PERF_GLOBAL_CTRL BIT32(12)
 #define EXIT_ACK_INTERRUPT         BIT32(15)
 #define EXIT_SAVE_PAT              BIT32(18)
 #define EXIT_LOAD_PAT              BIT32(19)
@@ -102,13 +90,10 @@ enum {
 #define EXIT_SAVE_PREEMPTION_TIMER BIT32(22)
 
 /* VM-entry controls. */
-#define ENTRY_LOAD_DEBUG_CONTROLS   BIT32(2)
-#define ENTRY_IA32E_GUEST           BIT32(9)
-#define ENTRY_TO_SMM                BIT32(10)
-#define ENTRY_DEACTIVATE_DUAL       BIT32(11)
-#define ENTRY_LOAD_PERF_GLOBAL_CTRL BIT32(13)
-#define ENTRY_LOAD_PAT              BIT32(14)
-#define ENTRY_LOAD_EFER             BIT32(15)
+#define ENTRY_LOAD_DEBUG_CONTROLS BIT32(2)
+#define ENTRY_IA32E_GUEST         BIT32(9)
+#define ENTRY_LOAD_PAT            BIT32(14)
+#define ENTRY_LOAD_EFER           BIT32(15)
 
 /* IA32_VMX_EPT_VPID_CAP. */
 #define EPT_CAP_EXECUTE_ONLY      BIT64(0)
@@ -119,7 +104,6 @@ enum {
 #define EPT_CAP_1G                BIT64(17)
 #define EPT_CAP_INVEPT            BIT64(20)
 #define EPT_CAP_ACCESSED_DIRTY    BIT64(21)
-#define EPT_CAP_ADVANCED_EXIT     BIT64(22)
 #define EPT_CAP_INVEPT_SINGLE     BIT64(25)
 #define EPT_CAP_INVEPT_ALL        BIT64(26)
 #define EPT_CAP_INVVPID           BIT64(32)
@@ -128,7 +112,6 @@ enum {
 /* IA32_VMX_MISC. */
 #define MISC_PREEMPTION_SHIFT_MASK UINT64_C(0x1f)
 #define MISC_STORE_LMA             BIT64(5)
-#define MISC_ACTIVITY_MASK         (UINT64_C(7) << 6)
 #define MISC_ACTIVITY_OFFERED      (UINT64_C(3) << 6) /* HLT and shutdown, not wait-for-SIPI */
 #define MISC_CR3_TARGETS(m)        ((unsigned)((m) >> 16) & 0x1ffu)
 #define MISC_MSR_LIST_MAX(m)       ((((unsigned)((m) >> 25) & 7u) + 1u) * 512u)
@@ -143,7 +126,6 @@ enum vm_instruction_error {
     VMERR_VMCLEAR_VMXON_POINTER = 3,
     VMERR_VMLAUNCH_NOT_CLEAR = 4,
     VMERR_VMRESUME_NOT_LAUNCHED = 5,
-    VMERR_VMRESUME_AFTER_VMXOFF = 6,
     VMERR_ENTRY_CONTROLS = 7,
     VMERR_ENTRY_HOST_STATE = 8,
     VMERR_VMPTRLD_ADDRESS = 9,
@@ -175,10 +157,9 @@ enum {
 /* Guest interruptibility state. */
 #define BLOCKING_BY_STI    BIT32(0)
 #define BLOCKING_BY_MOV_SS BIT32(1)
-#define BLOCKING_BY_SMI    BIT32(2)
 #define BLOCKING_BY_NMI    BIT32(3)
 
-/* Basic exit reasons, SDM "VMX Basic Exit Reasons". */
+/* Basic exit reasons, SDM "VMX Basic Exit Reasons", that the layer or its exits.def name. */
 enum exit_reason {
     EXIT_EXCEPTION_OR_NMI = 0,
     EXIT_EXTERNAL_INTERRUPT = 1,
@@ -192,10 +173,7 @@ enum exit_reason {
     EXIT_GETSEC = 11,
     EXIT_HLT = 12,
     EXIT_INVD = 13,
-    EXIT_INVLPG = 14,
     EXIT_RDPMC = 15,
-    EXIT_RDTSC = 16,
-    EXIT_RSM = 17,
     EXIT_VMCALL = 18,
     EXIT_VMCLEAR = 19,
     EXIT_VMLAUNCH = 20,
@@ -214,34 +192,16 @@ enum exit_reason {
     EXIT_ENTRY_GUEST_STATE = 33,
     EXIT_ENTRY_MSR_LOADING = 34,
     EXIT_MWAIT = 36,
-    EXIT_MONITOR_TRAP = 37,
     EXIT_MONITOR = 39,
     EXIT_PAUSE = 40,
-    EXIT_ENTRY_MACHINE_CHECK = 41,
-    EXIT_TPR = 43,
-    EXIT_APIC_ACCESS = 44,
-    EXIT_VIRTUAL_EOI = 45,
-    EXIT_GDTR_IDTR = 46,
-    EXIT_LDTR_TR = 47,
     EXIT_EPT_VIOLATION = 48,
     EXIT_EPT_MISCONFIGURATION = 49,
     EXIT_INVEPT = 50,
-    EXIT_RDTSCP = 51,
     EXIT_PREEMPTION_TIMER = 52,
     EXIT_INVVPID = 53,
     EXIT_WBINVD = 54,
     EXIT_XSETBV = 55,
-    EXIT_APIC_WRITE = 56,
-    EXIT_RDRAND = 57,
-    EXIT_INVPCID = 58,
     EXIT_VMFUNC = 59,
-    EXIT_ENCLS = 60,
-    EXIT_RDSEED = 61,
-    EXIT_PML_FULL = 62,
-    EXIT_XSAVES = 63,
-    EXIT_XRSTORS = 64,
-    EXIT_UMWAIT = 67,
-    EXIT_TPAUSE = 68,
     EXIT_REASON_COUNT = 80,
 };
 #define EXIT_ENTRY_FAILURE BIT32(31)

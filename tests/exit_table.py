@@ -8,6 +8,7 @@ import pathlib
 import re
 import sys
 
+REASONS = pathlib.Path("nested-vmx/vmx_bits.h"), pathlib.Path("cloudvisor/cvctl/exit_reasons.h")
 TABLE, PAGE = pathlib.Path("nested-vmx/exits.def"), pathlib.Path("docs/exits.md")
 HANDLERS = pathlib.Path("nested-vmx/protected_exits.c")
 ROW = re.compile(r'^EXIT_RULE\((\w+),\s*(\w+),\s*([\w |]+),\s*([\w |]+),\s*"((?:[^"\\]|\\.)*)"\)$')
@@ -28,10 +29,10 @@ register, if at all, and can only enter again.
 
 
 def numbers():
-    """{exit reason: number}"""
-    return {name: int(number) for name, number in
-            re.findall(r"^    EXIT_(\w+) = (\d+),", pathlib.Path("nested-vmx/vmx_bits.h").read_text(), re.M)
-            if name != "REASON_COUNT"}
+    """{exit reason: number}, by number"""
+    found = [(int(number), name) for path in REASONS
+             for name, number in re.findall(r"^    EXIT_(\w+) = (\d+),", path.read_text(), re.M)]
+    return {name: number for number, name in sorted(found) if name != "REASON_COUNT"}
 
 
 def flags(prefix, path):

@@ -76,7 +76,7 @@ $(TB)/acpi/madt%.aml: tests/testbed/acpi.py | $(TB)/acpi
 host-test: $(TB)/cvsearch ## the host's search program, on files and processes of this machine
 	@tests/host/test-cvsearch $<
 
-docs/exits.md: nested-vmx/exits.def nested-vmx/vmx_bits.h tests/exit_table.py
+docs/exits.md: nested-vmx/exits.def nested-vmx/vmx_bits.h cloudvisor/cvctl/exit_reasons.h tests/exit_table.py
 	$(TB_PYTHON) tests/exit_table.py --write
 
 # Options of tests/run as make variables: make run CPUS=1 GUESTS=pc1 BARE=1

@@ -3,7 +3,7 @@
 #ifndef CVCTL_EXIT_NAMES_H
 #define CVCTL_EXIT_NAMES_H
 
-#include "nested-vmx/vmx_bits.h"
+#include "cloudvisor/cvctl/exit_reasons.h"
 
 static const char *const exit_names[EXIT_REASON_COUNT] = {
     [EXIT_EXCEPTION_OR_NMI] = "exception_or_nmi",

@@ -6,6 +6,25 @@
 #include "unit.h"
 #include "processors.h"
 
+/* What the layer never offers, and so never names. */
+#define PIN_POSTED_INTERRUPTS       BIT32(7)
+#define PROC_TERTIARY_CONTROLS      BIT32(17)
+#define PROC_TPR_SHADOW             BIT32(21)
+#define SEC_APIC_ACCESS             BIT32(0)
+#define SEC_X2APIC_MODE             BIT32(4)
+#define SEC_APIC_REGISTER           BIT32(8)
+#define SEC_VIRTUAL_INTERRUPT       BIT32(9)
+#define SEC_VM_FUNCTIONS            BIT32(13)
+#define SEC_ENCLS_EXITING           BIT32(15)
+#define SEC_PML                     BIT32(17)
+#define SEC_EPT_VIOLATION_VE        BIT32(18)
+#define SEC_CONCEAL_VMX_FROM_PT     BIT32(19)
+#define EXIT_LOAD_PERF_GLOBAL_CTRL  BIT32(12)
+#define ENTRY_TO_SMM                BIT32(10)
+#define ENTRY_DEACTIVATE_DUAL       BIT32(11)
+#define ENTRY_LOAD_PERF_GLOBAL_CTRL BIT32(13)
+#define EPT_CAP_ADVANCED_EXIT       BIT64(22)
+
 static struct vmx_caps offer_of(struct vmx_caps hw)
 {
     struct vmx_caps offer;

@@ -2,6 +2,7 @@
 /*
  * Printing VM exits. See exit_info.h.
  */
+#include "cloudvisor/cvctl/exit_reasons.h"
 #include "untrusted-hypervisor-harness/core/exit_info.h"
 #include "untrusted-hypervisor-harness/core/console.h"
 #include "untrusted-hypervisor-harness/core/machine.h"

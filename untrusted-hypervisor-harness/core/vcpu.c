@@ -32,13 +32,11 @@ const char *const guest_memory_names[MEMORY_COUNT] = {
     [MEMORY_IDENTITY_1G] = "identity-1g", [MEMORY_OFFSET_4K] = "offset-4k",     [MEMORY_OFFSET_2M] = "offset-2m",
 };
 
-#define VMCS_HIDDEN(encoding, name)
 const char *const vmcs_field_names[VMCS_FIELD_COUNT] = {
 #define VMCS_FIELD(encoding, name, offered, home, group, shadow) [FIELD_##name] = #name,
 #include "nested-vmx/vmcs_fields.def"
 #undef VMCS_FIELD
 };
-#undef VMCS_HIDDEN
 
 bool vcpu_enter(struct vcpu *v, bool resume);
 extern const uint8_t vcpu_exit[];

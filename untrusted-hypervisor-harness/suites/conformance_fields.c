@@ -11,10 +11,8 @@
 #include "untrusted-hypervisor-harness/suites/suites.h"
 
 static const uint16_t hidden_fields[] = {
-#define VMCS_FIELD(encoding, name, offered, home, group, shadow)
 #define VMCS_HIDDEN(encoding, name) (encoding),
-#include "nested-vmx/vmcs_fields.def"
-#undef VMCS_FIELD
+#include "untrusted-hypervisor-harness/core/hidden_fields.def"
 #undef VMCS_HIDDEN
 };
 enum { HIDDEN_COUNT = sizeof(hidden_fields) / sizeof(hidden_fields[0]), ENCODING_END = 0x8000 };

@@ -10,6 +10,8 @@
 #include "untrusted-hypervisor-harness/suites/check.h"
 #include "untrusted-hypervisor-harness/suites/suites.h"
 
+#define BLOCKING_BY_SMI BIT32(2)
+
 #define NON_CANONICAL       UINT64_C(0x0000800000000000)
 #define CANONICAL           UINT64_C(0xffff800000000000)
 #define SPARE_PAGE          (ARENA(ARENA_VMX_PAGES) + VMX_PAGE_SPARE * PAGE_SIZE)

@@ -4,6 +4,7 @@
  * exits what hypervisors do: answers them, skips instructions, repairs page tables and EPTs, injects interrupts.
  * Every exit that it takes is printed whole as notes, for a person to read.
  */
+#include "cloudvisor/cvctl/exit_reasons.h"
 #include "untrusted-hypervisor-harness/core/console.h"
 #include "untrusted-hypervisor-harness/core/exit_info.h"
 #include "untrusted-hypervisor-harness/core/machine.h"
