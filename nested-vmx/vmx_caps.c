@@ -35,46 +35,33 @@
 #define BASIC_MEMTYPE_WB    (UINT64_C(6) << 50)
 #define VMCS_REGION_SIZE    UINT64_C(4096)
 
-static struct vmx_control_cap control_cap(uint64_t msr)
+/* MSR `msr` exists by what the MSRs before it say. */
+static bool exists(const struct vmx_caps *caps, uint32_t msr)
 {
-    return (struct vmx_control_cap){ .must_be_1 = (uint32_t)msr, .may_be_1 = (uint32_t)(msr >> 32) };
-}
-
-static uint64_t control_msr(struct vmx_control_cap cap)
-{
-    return (uint64_t)cap.may_be_1 << 32 | cap.must_be_1;
+    if (msr == MSR_VMX_SECONDARY)
+        return (caps->default_proc.may_be_1 & PROC_SECONDARY_CONTROLS) != 0;
+    if (msr == MSR_VMX_EPT_VPID)
+        return (caps->secondary.may_be_1 & (SEC_EPT | SEC_VPID)) != 0;
+    if (msr >= MSR_VMX_TRUE_PIN && msr <= MSR_VMX_TRUE_ENTRY)
+        return (caps->basic & BASIC_TRUE_CONTROLS) != 0;
+    return msr >= MSR_VMX_BASIC && msr < MSR_VMX_TRUE_PIN;
 }
 
 void vmx_caps_read(struct vmx_caps *caps, uint64_t (*read_msr)(uint32_t msr))
 {
-    bool true_controls;
-
-    *caps = (struct vmx_caps){ .basic = read_msr(MSR_VMX_BASIC) };
-    true_controls = (caps->basic & BASIC_TRUE_CONTROLS) != 0;
-    caps->default_pin = control_cap(read_msr(MSR_VMX_PIN));
-    caps->default_proc = control_cap(read_msr(MSR_VMX_PROC));
-    caps->default_exit = control_cap(read_msr(MSR_VMX_EXIT));
-    caps->default_entry = control_cap(read_msr(MSR_VMX_ENTRY));
-    caps->pin = true_controls ? control_cap(read_msr(MSR_VMX_TRUE_PIN)) : caps->default_pin;
-    caps->proc = true_controls ? control_cap(read_msr(MSR_VMX_TRUE_PROC)) : caps->default_proc;
-    caps->exit = true_controls ? control_cap(read_msr(MSR_VMX_TRUE_EXIT)) : caps->default_exit;
-    caps->entry = true_controls ? control_cap(read_msr(MSR_VMX_TRUE_ENTRY)) : caps->default_entry;
-    caps->misc = read_msr(MSR_VMX_MISC);
-    caps->cr0_fixed0 = read_msr(MSR_VMX_CR0_FIXED0);
-    caps->cr0_fixed1 = read_msr(MSR_VMX_CR0_FIXED1);
-    caps->cr4_fixed0 = read_msr(MSR_VMX_CR4_FIXED0);
-    caps->cr4_fixed1 = read_msr(MSR_VMX_CR4_FIXED1);
-    caps->vmcs_enum = read_msr(MSR_VMX_VMCS_ENUM);
-    if (caps->proc.may_be_1 & PROC_SECONDARY_CONTROLS)
-        caps->secondary = control_cap(read_msr(MSR_VMX_SECONDARY));
-    if (caps->secondary.may_be_1 & (SEC_EPT | SEC_VPID))
-        caps->ept_vpid = read_msr(MSR_VMX_EPT_VPID);
+    *caps = (struct vmx_caps){ 0 };
+    for (uint32_t i = 0; i < VMX_CAP_COUNT; i++) {
+        if (exists(caps, MSR_VMX_BASIC + i))
+            caps->msr[i] = read_msr(MSR_VMX_BASIC + i);
+        else if (i >= MSR_VMX_TRUE_PIN - MSR_VMX_BASIC)
+            caps->msr[i] = caps->msr[i - (MSR_VMX_TRUE_PIN - MSR_VMX_PIN)];
+    }
 }
 
-static struct vmx_control_cap reduce(struct vmx_control_cap hw, uint32_t offer)
+static void reduce(struct vmx_control_cap *cap, struct vmx_control_cap *without_true, uint32_t offer)
 {
-    hw.may_be_1 &= offer | hw.must_be_1;
-    return hw;
+    cap->may_be_1 &= offer | cap->must_be_1;
+    without_true->may_be_1 &= offer | without_true->must_be_1;
 }
 
 void vmx_caps_offer(const struct vmx_caps *hw, struct vmx_caps *offer)
@@ -82,15 +69,11 @@ void vmx_caps_offer(const struct vmx_caps *hw, struct vmx_caps *offer)
     *offer = *hw;
     offer->basic = VMCS12_REVISION | VMCS_REGION_SIZE << 32 | BASIC_MEMTYPE_WB |
                    (hw->basic & (BASIC_TRUE_CONTROLS | BASIC_INS_OUTS));
-    offer->pin = reduce(hw->pin, OFFER_PIN);
-    offer->proc = reduce(hw->proc, OFFER_PROC);
-    offer->secondary = reduce(hw->secondary, OFFER_SEC);
-    offer->exit = reduce(hw->exit, OFFER_EXIT);
-    offer->entry = reduce(hw->entry, OFFER_ENTRY);
-    offer->default_pin = reduce(hw->default_pin, OFFER_PIN);
-    offer->default_proc = reduce(hw->default_proc, OFFER_PROC);
-    offer->default_exit = reduce(hw->default_exit, OFFER_EXIT);
-    offer->default_entry = reduce(hw->default_entry, OFFER_ENTRY);
+    reduce(&offer->pin, &offer->default_pin, OFFER_PIN);
+    reduce(&offer->proc, &offer->default_proc, OFFER_PROC);
+    reduce(&offer->secondary, &offer->secondary, OFFER_SEC);
+    reduce(&offer->exit, &offer->default_exit, OFFER_EXIT);
+    reduce(&offer->entry, &offer->default_entry, OFFER_ENTRY);
     /* Hypervisors run in 64-bit mode: the host address-space size control is always 1. */
     offer->exit.must_be_1 |= EXIT_HOST_64BIT;
     offer->default_exit.must_be_1 |= EXIT_HOST_64BIT;
@@ -103,47 +86,20 @@ void vmx_caps_offer(const struct vmx_caps *hw, struct vmx_caps *offer)
 
 bool vmx_caps_msr(const struct vmx_caps *caps, uint32_t msr, uint64_t *value)
 {
-    bool true_controls = (caps->basic & BASIC_TRUE_CONTROLS) != 0;
-
-    switch (msr) {
-    case MSR_VMX_BASIC: *value = caps->basic; return true;
-    case MSR_VMX_PIN: *value = control_msr(caps->default_pin); return true;
-    case MSR_VMX_PROC: *value = control_msr(caps->default_proc); return true;
-    case MSR_VMX_EXIT: *value = control_msr(caps->default_exit); return true;
-    case MSR_VMX_ENTRY: *value = control_msr(caps->default_entry); return true;
-    case MSR_VMX_MISC: *value = caps->misc; return true;
-    case MSR_VMX_CR0_FIXED0: *value = caps->cr0_fixed0; return true;
-    case MSR_VMX_CR0_FIXED1: *value = caps->cr0_fixed1; return true;
-    case MSR_VMX_CR4_FIXED0: *value = caps->cr4_fixed0; return true;
-    case MSR_VMX_CR4_FIXED1: *value = caps->cr4_fixed1; return true;
-    case MSR_VMX_VMCS_ENUM: *value = caps->vmcs_enum; return true;
-    case MSR_VMX_SECONDARY:
-        *value = control_msr(caps->secondary);
-        return (caps->proc.may_be_1 & PROC_SECONDARY_CONTROLS) != 0;
-    case MSR_VMX_EPT_VPID: *value = caps->ept_vpid; return (caps->secondary.may_be_1 & (SEC_EPT | SEC_VPID)) != 0;
-    case MSR_VMX_TRUE_PIN: *value = control_msr(caps->pin); return true_controls;
-    case MSR_VMX_TRUE_PROC: *value = control_msr(caps->proc); return true_controls;
-    case MSR_VMX_TRUE_EXIT: *value = control_msr(caps->exit); return true_controls;
-    case MSR_VMX_TRUE_ENTRY: *value = control_msr(caps->entry); return true_controls;
-    default: return false;
-    }
+    if (!exists(caps, msr))
+        return false;
+    *value = caps->msr[msr - MSR_VMX_BASIC];
+    return true;
 }
 
 bool vmx_caps_offers(const struct vmx_caps *caps, enum vmcs_offer what)
 {
     switch (what) {
-    case OFFER_ALWAYS: return true;
-    case OFFER_SECONDARY: return (caps->proc.may_be_1 & PROC_SECONDARY_CONTROLS) != 0;
-    case OFFER_EPT: return (caps->secondary.may_be_1 & SEC_EPT) != 0;
-    case OFFER_VPID: return (caps->secondary.may_be_1 & SEC_VPID) != 0;
     case OFFER_PLE: return (caps->secondary.may_be_1 & SEC_PAUSE_LOOP_EXITING) != 0;
     case OFFER_XSAVES: return (caps->secondary.may_be_1 & SEC_XSAVES) != 0;
     case OFFER_TSC_SCALING: return (caps->secondary.may_be_1 & SEC_TSC_SCALING) != 0;
     case OFFER_PREEMPTION_TIMER: return (caps->pin.may_be_1 & PIN_PREEMPTION_TIMER) != 0;
-    case OFFER_PAT: return (caps->entry.may_be_1 & ENTRY_LOAD_PAT) != 0 || (caps->exit.may_be_1 & EXIT_SAVE_PAT) != 0;
-    case OFFER_EFER:
-        return (caps->entry.may_be_1 & ENTRY_LOAD_EFER) != 0 || (caps->exit.may_be_1 & EXIT_SAVE_EFER) != 0;
     case OFFER_CR3_TARGETS: return MISC_CR3_TARGETS(caps->misc) > 0;
+    default: return true;
     }
-    return false;
 }

@@ -18,28 +18,33 @@ struct vmx_control_cap {
     uint32_t may_be_1;
 };
 
-struct vmx_caps {
-    uint64_t basic;
-    struct vmx_control_cap pin, proc, secondary, exit, entry; /* the TRUE variants where the CPU has them */
-    struct vmx_control_cap default_pin, default_proc, default_exit, default_entry; /* 481h to 484h */
-    uint64_t misc;
-    uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-    uint64_t vmcs_enum;
-    uint64_t ept_vpid;
-};
+enum { VMX_CAP_COUNT = 17 };
 
-/* Conditions under which a VMCS field exists (the 'offered' column of vmcs_fields.def). */
+struct vmx_caps {
+    union {
+        uint64_t msr[VMX_CAP_COUNT]; /* from IA32_VMX_BASIC on; their names: */
+        struct {
+            uint64_t basic;
+            struct vmx_control_cap default_pin, default_proc, default_exit, default_entry;
+            uint64_t misc, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1, vmcs_enum;
+            struct vmx_control_cap secondary;
+            uint64_t ept_vpid;
+            struct vmx_control_cap pin, proc, exit, entry; /* the TRUE variants, or those above where there are none */
+        };
+    };
+};
+_Static_assert(sizeof(struct vmx_caps) == VMX_CAP_COUNT * sizeof(uint64_t), "one capability MSR after the other");
+
+/*
+ * Conditions under which a VMCS field exists (the 'offered' column of vmcs_fields.def); ALWAYS includes those that the
+ * loader demands of the processor.
+ */
 enum vmcs_offer {
     OFFER_ALWAYS,
-    OFFER_SECONDARY,
-    OFFER_EPT,
-    OFFER_VPID,
     OFFER_PLE,
     OFFER_XSAVES,
     OFFER_TSC_SCALING,
     OFFER_PREEMPTION_TIMER,
-    OFFER_PAT,
-    OFFER_EFER,
     OFFER_CR3_TARGETS,
 };
 

@@ -135,18 +135,8 @@ static void offers_fit_fields(void **state)
         int field;
         enum vmcs_offer offer;
     } expected[] = {
-        { FIELD_VPID, OFFER_VPID },
-        { FIELD_EPT_POINTER, OFFER_EPT },
-        { FIELD_GUEST_PHYSICAL_ADDRESS, OFFER_EPT },
-        { FIELD_GUEST_PDPTE0, OFFER_EPT },
-        { FIELD_GUEST_PDPTE3, OFFER_EPT },
         { FIELD_XSS_EXITING_BITMAP, OFFER_XSAVES },
         { FIELD_TSC_MULTIPLIER, OFFER_TSC_SCALING },
-        { FIELD_GUEST_IA32_PAT, OFFER_PAT },
-        { FIELD_HOST_IA32_PAT, OFFER_PAT },
-        { FIELD_GUEST_IA32_EFER, OFFER_EFER },
-        { FIELD_HOST_IA32_EFER, OFFER_EFER },
-        { FIELD_SECONDARY_CONTROLS, OFFER_SECONDARY },
         { FIELD_PLE_GAP, OFFER_PLE },
         { FIELD_PLE_WINDOW, OFFER_PLE },
         { FIELD_PREEMPTION_TIMER_VALUE, OFFER_PREEMPTION_TIMER },

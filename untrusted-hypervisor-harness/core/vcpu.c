@@ -53,7 +53,7 @@ static bool needs_unrestricted(enum guest_mode mode)
 
 bool vcpu_supported(enum guest_mode mode, enum guest_memory kind)
 {
-    if (kind != MEMORY_DIRECT && !vmx_caps_offers(&vmx_offer, OFFER_EPT))
+    if (kind != MEMORY_DIRECT && (vmx_offer.secondary.may_be_1 & SEC_EPT) == 0)
         return false;
     if (kind == MEMORY_IDENTITY_1G && (vmx_offer.ept_vpid & EPT_CAP_1G) == 0)
         return false;
