@@ -17,19 +17,13 @@ static const uint8_t switched_field[SWITCHED_COUNT] = { FIELD_GUEST_IA32_EFER, F
 static const uint32_t switched_load[SWITCHED_COUNT] = { ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, ENTRY_LOAD_DEBUG_CONTROLS,
                                                         ENTRY_LOAD_DEBUG_CONTROLS };
 
-/* What dirty groups, or a mode that is not checked yet, have to be checked; MSR lists too long are refused here. */
+/* What dirty groups, or a mode that is not checked yet, have to be checked. */
 static enum vm_instruction_error check(const struct vmcs12 *v)
 {
     struct entry_limits limits = nested_limits();
     enum vm_instruction_error error = entry_check_controls(v->field, &caps_offer, &limits);
 
-    if (error == VMERR_NONE)
-        error = entry_check_host_state(v->field, &caps_offer, &limits);
-    if (error == VMERR_NONE && (v->field[FIELD_VM_ENTRY_MSR_LOAD_COUNT] > MSR_LIST_MAX ||
-                                v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT] > MSR_LIST_MAX ||
-                                v->field[FIELD_VM_EXIT_MSR_STORE_COUNT] > MSR_LIST_MAX))
-        error = VMERR_ENTRY_CONTROLS;
-    return error;
+    return error != VMERR_NONE ? error : entry_check_host_state(v->field, &caps_offer, &limits);
 }
 
 /* Copies the entry list; the index of the first MSR that the layer keeps from the host, counted from 1, or 0. */
@@ -200,7 +194,7 @@ void nested_enter(struct cpu *cpu, bool launch)
         vmx_fail_valid(cpu, launch ? VMERR_VMLAUNCH_NOT_CLEAR : VMERR_VMRESUME_NOT_LAUNCHED);
         return;
     }
-    if (vmcs12_shadowing()) {
+    if (nested_shadowing()) {
         vmcs12_pull_shadow(v);
         vmcs_load(cpu->vmcs01);
     }

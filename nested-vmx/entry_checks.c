@@ -4,24 +4,15 @@
  * Controls that vmx_caps_offer never announces are refused by the capability pairs, and their fields don't exist.
  */
 #include "nested-vmx/entry_checks.h"
+#include "cloudvisor/vmcs01.h"
+#include "ept-guard/ept.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CR0_PE    BIT64(0)
-#define CR0_WP    BIT64(16)
-#define CR4_PAE   BIT64(5)
-#define CR4_PCIDE BIT64(17)
-#define CR4_CET   BIT64(23)
-#define EFER_LME  BIT64(8)
-#define EFER_LMA  BIT64(10)
-
-#define PAGE_OFFSET_MASK UINT64_C(0xfff)
-
-#define EPTP_TYPE(e)        ((e)&7)
-#define EPTP_WALK_LENGTH(e) (((e) >> 3 & 7) + 1)
-#define EPTP_ACCESSED_DIRTY BIT64(6)
-#define EPTP_RESERVED       UINT64_C(0xf80)
-enum { MEMORY_TYPE_UC = 0, MEMORY_TYPE_WB = 6 };
+#define CR4_CET           BIT64(23)
+#define PAGE_OFFSET_MASK  UINT64_C(0xfff)
+#define EPTP_WALK_4       UINT64_C(0x18)
+#define EPTP_MUST_BE_WALK UINT64_C(0xfb8) /* walk length and reserved bits */
 
 /* #DF, #TS, #NP, #SS, #GP, #PF, #AC: the hardware exceptions that push an error code. */
 #define VECTORS_WITH_ERROR_CODE (BIT32(8) | BIT32(10) | BIT32(11) | BIT32(12) | BIT32(13) | BIT32(14) | BIT32(17))
@@ -48,12 +39,11 @@ static bool fixed_bits_ok(uint64_t value, uint64_t fixed0, uint64_t fixed1)
 
 bool entry_eptp_valid(uint64_t eptp, const struct vmx_caps *offer, const struct entry_limits *lim)
 {
-    bool type_ok = (EPTP_TYPE(eptp) == MEMORY_TYPE_UC && (offer->ept_vpid & EPT_CAP_UC) != 0) ||
-                   (EPTP_TYPE(eptp) == MEMORY_TYPE_WB && (offer->ept_vpid & EPT_CAP_WB) != 0);
-    bool walk_ok = EPTP_WALK_LENGTH(eptp) == 4 && (offer->ept_vpid & EPT_CAP_WALK_4) != 0;
-    bool dirty_ok = (eptp & EPTP_ACCESSED_DIRTY) == 0 || (offer->ept_vpid & EPT_CAP_ACCESSED_DIRTY) != 0;
+    uint64_t type_cap = (eptp & 7) == TYPE_WB ? EPT_CAP_WB : (eptp & 7) == TYPE_UC ? EPT_CAP_UC : 0;
+    uint64_t needed = EPT_CAP_WALK_4 | ((eptp & EPTP_ACCESSED_DIRTY) != 0 ? EPT_CAP_ACCESSED_DIRTY : 0);
 
-    return type_ok && walk_ok && dirty_ok && (eptp & EPTP_RESERVED) == 0 && physical_ok(eptp, lim);
+    return (offer->ept_vpid & type_cap) != 0 && (offer->ept_vpid & needed) == needed &&
+           (eptp & EPTP_MUST_BE_WALK) == EPTP_WALK_4 && physical_ok(eptp, lim);
 }
 
 /* Primary controls whose 1-setting makes the processor use a page. */
@@ -113,7 +103,7 @@ static const struct {
     { FIELD_VM_ENTRY_MSR_LOAD_COUNT, FIELD_VM_ENTRY_MSR_LOAD_ADDR },
 };
 
-/* A list that is not empty is 16-byte aligned, and its first and last byte lie within the physical width. */
+/* A list that is not empty is 16-byte aligned, lies within the physical width and is no longer than announced. */
 static bool msr_lists_ok(const uint64_t *f, const struct entry_limits *lim)
 {
     for (unsigned i = 0; i < COUNT_OF(msr_lists); i++) {
@@ -122,7 +112,8 @@ static bool msr_lists_ok(const uint64_t *f, const struct entry_limits *lim)
 
         if (bytes == 0)
             continue;
-        /* No overflow: an address within the width is below 2^52, a list shorter than 2^36. */
+        if (bytes > MSR_LIST_MAX * MSR_LIST_ENTRY_BYTES)
+            return false;
         if (address % MSR_LIST_ENTRY_BYTES != 0 || !physical_ok(address, lim) || !physical_ok(address + bytes - 1, lim))
             return false;
     }
@@ -201,15 +192,14 @@ bool entry_pat_valid(uint64_t pat)
     return true;
 }
 
-bool entry_efer_valid(uint64_t efer, bool host_64bit, const struct entry_limits *lim)
+bool entry_efer_valid(uint64_t efer, const struct entry_limits *lim)
 {
-    return (efer & ~lim->efer_valid) == 0 && ((efer & EFER_LMA) != 0) == host_64bit &&
-           ((efer & EFER_LME) != 0) == host_64bit;
+    return (efer & ~lim->efer_valid) == 0 && (efer & EFER_LMA) != 0 && (efer & EFER_LME) != 0;
 }
 
 static const uint16_t host_canonical[] = {
     FIELD_HOST_IA32_SYSENTER_ESP, FIELD_HOST_IA32_SYSENTER_EIP, FIELD_HOST_FS_BASE,   FIELD_HOST_GS_BASE,
-    FIELD_HOST_TR_BASE,           FIELD_HOST_GDTR_BASE,         FIELD_HOST_IDTR_BASE,
+    FIELD_HOST_TR_BASE,           FIELD_HOST_GDTR_BASE,         FIELD_HOST_IDTR_BASE, FIELD_HOST_RIP,
 };
 
 static const uint16_t host_selectors[] = {
@@ -217,22 +207,21 @@ static const uint16_t host_selectors[] = {
     FIELD_HOST_FS_SELECTOR, FIELD_HOST_GS_SELECTOR, FIELD_HOST_TR_SELECTOR,
 };
 
-/* SDM "Checks on Host Control Registers, MSRs, and SSP". */
+/* SDM "Checks on Host Control Registers, MSRs, and SSP", "Checks Related to Address-Space Size". */
 static bool host_registers_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
 {
     uint64_t controls = f[FIELD_VM_EXIT_CONTROLS];
-    bool host_64bit = (controls & EXIT_HOST_64BIT) != 0;
     uint64_t cr0 = f[FIELD_HOST_CR0];
     uint64_t cr4 = f[FIELD_HOST_CR4];
 
     return fixed_bits_ok(cr0, offer->cr0_fixed0, offer->cr0_fixed1) &&
            fixed_bits_ok(cr4, offer->cr4_fixed0, offer->cr4_fixed1) && physical_ok(f[FIELD_HOST_CR3], lim) &&
-           ((cr4 & CR4_CET) == 0 || (cr0 & CR0_WP) != 0) &&
+           (cr4 & CR4_PAE) != 0 && ((cr4 & CR4_CET) == 0 || (cr0 & CR0_WP) != 0) &&
            ((controls & EXIT_LOAD_PAT) == 0 || entry_pat_valid(f[FIELD_HOST_IA32_PAT])) &&
-           ((controls & EXIT_LOAD_EFER) == 0 || entry_efer_valid(f[FIELD_HOST_IA32_EFER], host_64bit, lim));
+           ((controls & EXIT_LOAD_EFER) == 0 || entry_efer_valid(f[FIELD_HOST_IA32_EFER], lim));
 }
 
-/* SDM "Checks on Host Segment and Descriptor-Table Registers"; its table of fields holds the SYSENTER MSRs, too. */
+/* SDM "Checks on Host Segment and Descriptor-Table Registers"; its table holds SYSENTER MSRs and RIP, too. */
 static bool host_segments_ok(const uint64_t *f, const struct entry_limits *lim)
 {
     for (unsigned i = 0; i < COUNT_OF(host_canonical); i++)
@@ -241,27 +230,13 @@ static bool host_segments_ok(const uint64_t *f, const struct entry_limits *lim)
     for (unsigned i = 0; i < COUNT_OF(host_selectors); i++)
         if ((f[host_selectors[i]] & 7) != 0) /* RPL and TI */
             return false;
-    return f[FIELD_HOST_CS_SELECTOR] != 0 && f[FIELD_HOST_TR_SELECTOR] != 0 &&
-           (f[FIELD_HOST_SS_SELECTOR] != 0 || (f[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0);
-}
-
-/* SDM "Checks Related to Address-Space Size". */
-static bool address_space_ok(const uint64_t *f, const struct entry_limits *lim)
-{
-    uint64_t cr4 = f[FIELD_HOST_CR4];
-    uint64_t rip = f[FIELD_HOST_RIP];
-
-    if (((f[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0) != lim->host_in_ia32e)
-        return false;
-    if (lim->host_in_ia32e)
-        return (cr4 & CR4_PAE) != 0 && entry_canonical(rip, lim);
-    return (f[FIELD_VM_ENTRY_CONTROLS] & ENTRY_IA32E_GUEST) == 0 && (cr4 & CR4_PCIDE) == 0 && rip >> 32 == 0;
+    return f[FIELD_HOST_CS_SELECTOR] != 0 && f[FIELD_HOST_TR_SELECTOR] != 0;
 }
 
 enum vm_instruction_error entry_check_host_state(const uint64_t *f, const struct vmx_caps *offer,
                                                  const struct entry_limits *lim)
 {
-    bool ok = host_registers_ok(f, offer, lim) && host_segments_ok(f, lim) && address_space_ok(f, lim);
+    bool ok = host_registers_ok(f, offer, lim) && host_segments_ok(f, lim);
 
     return ok ? VMERR_NONE : VMERR_ENTRY_HOST_STATE;
 }

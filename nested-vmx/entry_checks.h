@@ -5,7 +5,7 @@
  * `offer` announces (vmx_caps_offer), so they may be stricter than the processor's. Guest state is left to the
  * processor, which loads it unchanged. Callers check controls, then host state.
  *
- * Not a check in the SDM, so the caller's: MSR lists longer than MISC_MSR_LIST_MAX, and whether addresses are RAM.
+ * The hypervisor is in 64-bit mode, and stays there. Whether addresses are RAM is the caller's to see.
  */
 #ifndef NESTED_VMX_ENTRY_CHECKS_H
 #define NESTED_VMX_ENTRY_CHECKS_H
@@ -16,11 +16,12 @@
 #include "nested-vmx/vmx_bits.h"
 #include "nested-vmx/vmx_caps.h"
 
+enum { MSR_LIST_MAX = 512 }; /* what IA32_VMX_MISC announces */
+
 struct entry_limits {
     uint64_t efer_valid;    /* bits of IA32_EFER that the CPU supports */
     uint8_t physical_width; /* MAXPHYADDR, at most 52 */
     uint8_t linear_width;   /* 48 or 57 */
-    bool host_in_ia32e;     /* the hypervisor's IA32_EFER.LMA when it executes the VM entry */
 };
 
 /* The secondary controls in force: all 0 while the primary controls do not activate them. */
@@ -32,10 +33,10 @@ static inline uint32_t entry_secondary_controls(const uint64_t *f)
 /* True if `eptp` keeps the rules of SDM "VM-Execution Control Fields" for an EPT pointer (INVEPT checks it, too). */
 bool entry_eptp_valid(uint64_t eptp, const struct vmx_caps *offer, const struct entry_limits *lim);
 
-/* Values that the processor accepts: an address, IA32_PAT, and IA32_EFER for 64-bit (or 32-bit) code with paging. */
+/* Values that the processor accepts: an address, IA32_PAT, and IA32_EFER for 64-bit code. */
 bool entry_canonical(uint64_t address, const struct entry_limits *lim);
 bool entry_pat_valid(uint64_t pat);
-bool entry_efer_valid(uint64_t efer, bool long_mode, const struct entry_limits *lim);
+bool entry_efer_valid(uint64_t efer, const struct entry_limits *lim);
 
 /* SDM "Checks on VMX Controls": VMERR_NONE or VMERR_ENTRY_CONTROLS. */
 enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct vmx_caps *offer,

@@ -67,7 +67,7 @@ static bool bad_list_value(uint32_t msr, uint64_t value)
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE: return true;
-    case MSR_EFER: return !entry_efer_valid(value, true, &limits);
+    case MSR_EFER: return !entry_efer_valid(value, &limits);
     case MSR_PAT: return !entry_pat_valid(value);
     case MSR_DEBUGCTL: return (value & ~(uint64_t)DEBUGCTL_LBR_AND_BTF) != 0;
     case MSR_SYSENTER_CS: return value > UINT32_MAX;
@@ -224,7 +224,7 @@ void exit_give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint6
     save_switched(v);
     if (v->field[FIELD_VM_EXIT_MSR_STORE_COUNT] != 0)
         store_msrs(cpu, v);
-    if (vmcs12_shadowing())
+    if (nested_shadowing())
         vmcs12_push_shadow(v);
     vmcs_load(cpu->vmcs01);
     if (cpu->decoy)
@@ -247,7 +247,7 @@ void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint
 {
     v->field[FIELD_EXIT_REASON] = reason | EXIT_ENTRY_FAILURE;
     v->field[FIELD_EXIT_QUALIFICATION] = qualification;
-    if (vmcs12_shadowing())
+    if (nested_shadowing())
         vmcs12_push_shadow(v);
     vmcs_load(cpu->vmcs01);
     v->switched[SWITCHED_EFER] = hw_vmread(VMCS_GUEST_IA32_EFER);

@@ -16,7 +16,7 @@
 /* VM-exit instruction information, SDM "Format of the VM-Exit Instruction-Information Field". */
 #define INFO_SCALE(i)         ((i)&3u)
 #define INFO_REG1(i)          ((i) >> 3 & 15u)
-#define INFO_ADDRESS_SIZE(i)  ((i) >> 7 & 7u)
+#define INFO_ADDRESS_64(i)    (((i) >> 7 & 7u) == 2)
 #define INFO_IS_REGISTER(i)   (((i) >> 10 & 1u) != 0)
 #define INFO_SEGMENT(i)       ((i) >> 15 & 7u)
 #define INFO_INDEX(i)         ((i) >> 18 & 15u)
@@ -56,30 +56,15 @@ void vmx_fail(struct cpu *cpu, enum vm_instruction_error error)
         vmx_fail_invalid();
 }
 
-static bool in_64bit_mode(void)
-{
-    return (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0;
-}
-
-static bool in_long_mode(void)
-{
-    return (hw_vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA) != 0;
-}
-
-static unsigned host_cpl(void)
-{
-    return (unsigned)(hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
-}
-
 struct entry_limits nested_limits(void)
 {
-    struct hw_cpuid extended = hw_cpuid(0x80000001, 0);
-    uint64_t efer_valid = EFER_LME | EFER_LMA | 1 | ((extended.edx >> 20 & 1) != 0 ? UINT64_C(0x800) : 0);
+    static uint64_t efer_valid; /* the same whichever CPU asks first */
 
+    if (efer_valid == 0)
+        efer_valid = EFER_LME | EFER_LMA | 1 | ((hw_cpuid(0x80000001, 0).edx >> 20 & 1) != 0 ? UINT64_C(0x800) : 0);
     return (struct entry_limits){ .efer_valid = efer_valid,
                                   .physical_width = (uint8_t)physical_bits,
-                                  .linear_width = (hw_vmread(VMCS_GUEST_CR4) & CR4_LA57) != 0 ? 57 : 48,
-                                  .host_in_ia32e = in_long_mode() };
+                                  .linear_width = (hw_vmread(VMCS_GUEST_CR4) & CR4_LA57) != 0 ? 57 : 48 };
 }
 
 static uint64_t get_gpr(const struct cpu *cpu, unsigned reg)
@@ -89,75 +74,40 @@ static uint64_t get_gpr(const struct cpu *cpu, unsigned reg)
 
 static void set_gpr(struct cpu *cpu, unsigned reg, uint64_t value)
 {
-    if (!in_64bit_mode())
-        value &= UINT32_MAX;
     if (reg == RSP)
         hw_vmwrite(VMCS_GUEST_RSP, value);
     else
         cpu->gpr[reg] = value;
 }
 
-static bool canonical(uint64_t linear)
+/* Reads or writes the memory operand, in 64-bit mode; false after injecting the fault that it causes. */
+static bool access_operand(struct cpu *cpu, uint32_t info, void *buffer, size_t size, bool write)
 {
-    unsigned width = (hw_vmread(VMCS_GUEST_CR4) & CR4_LA57) != 0 ? 57 : 48;
-    int64_t top = (int64_t)linear >> (width - 1);
-
-    return top == 0 || top == -1;
-}
-
-/* The linear address of the memory operand of `size` bytes; false after injecting the fault that it causes. */
-static bool operand_address(struct cpu *cpu, uint32_t info, uint64_t size, uint64_t *linear)
-{
-    uint64_t offset = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    uint64_t linear = hw_vmread(VMCS_EXIT_QUALIFICATION);
+    struct entry_limits limits = nested_limits();
     unsigned segment = INFO_SEGMENT(info);
-    bool wide = in_64bit_mode();
+    struct host_fault fault;
 
     if (!INFO_BASE_INVALID(info))
-        offset += get_gpr(cpu, INFO_BASE(info));
+        linear += get_gpr(cpu, INFO_BASE(info));
     if (!INFO_INDEX_INVALID(info))
-        offset += get_gpr(cpu, INFO_INDEX(info)) << INFO_SCALE(info);
-    if (INFO_ADDRESS_SIZE(info) < 2)
-        offset &= INFO_ADDRESS_SIZE(info) == 0 ? UINT16_MAX : UINT32_MAX;
-    *linear = offset;
-    if (!wide || segment >= SEGMENT_FS)
-        *linear += hw_vmread(VMCS_GUEST_ES_BASE + 2 * segment);
-    if (!wide) {
-        uint64_t limit = hw_vmread(VMCS_GUEST_ES_LIMIT + 2 * segment);
-
-        *linear &= UINT32_MAX;
-        if (offset + size - 1 <= limit)
-            return true;
-    } else if (canonical(*linear) && canonical(*linear + size - 1)) {
+        linear += get_gpr(cpu, INFO_INDEX(info)) << INFO_SCALE(info);
+    if (!INFO_ADDRESS_64(info))
+        linear = (uint32_t)linear;
+    if (segment >= SEGMENT_FS)
+        linear += hw_vmread(VMCS_GUEST_ES_BASE + 2 * segment);
+    if (!entry_canonical(linear, &limits) || !entry_canonical(linear + size - 1, &limits))
+        host_inject_exception(segment == SEGMENT_SS ? VECTOR_SS : VECTOR_GP, true, 0);
+    else if (write ? host_write(linear, buffer, size, &fault) : host_read(linear, buffer, size, &fault))
         return true;
-    }
-    host_inject_exception(segment == SEGMENT_SS ? VECTOR_SS : VECTOR_GP, true, 0);
+    else
+        host_inject_page_fault(&fault);
     return false;
 }
 
 static bool read_operand(struct cpu *cpu, uint32_t info, void *to, size_t size)
 {
-    struct host_fault fault;
-    uint64_t linear;
-
-    if (!operand_address(cpu, info, size, &linear))
-        return false;
-    if (host_read(linear, to, size, &fault))
-        return true;
-    host_inject_page_fault(&fault);
-    return false;
-}
-
-static bool write_operand(struct cpu *cpu, uint32_t info, const void *from, size_t size)
-{
-    struct host_fault fault;
-    uint64_t linear;
-
-    if (!operand_address(cpu, info, size, &linear))
-        return false;
-    if (host_write(linear, from, size, &fault))
-        return true;
-    host_inject_page_fault(&fault);
-    return false;
+    return access_operand(cpu, info, to, size, false);
 }
 
 static bool region_address_valid(uint64_t address)
@@ -239,51 +189,55 @@ static void vmxoff(struct cpu *cpu)
     vmx_succeed();
 }
 
+/* The operand of VMCLEAR and VMPTRLD; `bad_address` is followed by the error for the VMXON region. */
+static bool read_region(struct cpu *cpu, uint32_t info, uint64_t *region, enum vm_instruction_error bad_address)
+{
+    if (!read_operand(cpu, info, region, sizeof(*region)))
+        return false;
+    if (!region_address_valid(*region))
+        vmx_fail(cpu, bad_address);
+    else if (*region == cpu->vmxon_pointer)
+        vmx_fail(cpu, bad_address + 1);
+    else
+        return true;
+    return false;
+}
+
 static void vmclear(struct cpu *cpu, uint32_t info)
 {
     uint64_t region;
 
-    if (!read_operand(cpu, info, &region, sizeof(region)))
+    if (!read_region(cpu, info, &region, VMERR_VMCLEAR_ADDRESS))
         return;
-    if (!region_address_valid(region)) {
-        vmx_fail(cpu, VMERR_VMCLEAR_ADDRESS);
-    } else if (region == cpu->vmxon_pointer) {
-        vmx_fail(cpu, VMERR_VMCLEAR_VMXON_POINTER);
-    } else {
-        vmcs12_clear(cpu, region);
-        vmx_succeed();
-    }
+    vmcs12_clear(cpu, region);
+    vmx_succeed();
 }
 
 static void vmptrld(struct cpu *cpu, uint32_t info)
 {
+    struct vmcs12 *v;
     uint64_t region;
 
-    if (!read_operand(cpu, info, &region, sizeof(region)))
+    if (!read_region(cpu, info, &region, VMERR_VMPTRLD_ADDRESS))
         return;
-    if (!region_address_valid(region)) {
-        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
-    } else if (region == cpu->vmxon_pointer) {
-        vmx_fail(cpu, VMERR_VMPTRLD_VMXON_POINTER);
-    } else if (region_revision(region) != VMCS12_REVISION) {
+    if (region_revision(region) != VMCS12_REVISION) {
         vmx_fail(cpu, VMERR_VMPTRLD_REVISION);
-    } else {
-        struct vmcs12 *v = vmcs12_activate(cpu, region);
-
-        if (v == NULL) {
-            vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
-            return;
-        }
-        vmcs12_set_current(cpu, v);
-        vmx_succeed();
+        return;
     }
+    v = vmcs12_activate(cpu, region);
+    if (v == NULL) {
+        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
+        return;
+    }
+    vmcs12_set_current(cpu, v);
+    vmx_succeed();
 }
 
 static void vmptrst(struct cpu *cpu, uint32_t info)
 {
     uint64_t region = cpu->current != NULL ? cpu->current->region : NO_VMCS;
 
-    if (write_operand(cpu, info, &region, sizeof(region)))
+    if (access_operand(cpu, info, &region, sizeof(region), true))
         vmx_succeed();
 }
 
@@ -303,16 +257,9 @@ static int named_field(struct cpu *cpu, uint64_t encoding)
     return -1;
 }
 
-static uint64_t encoding_operand(const struct cpu *cpu, uint32_t info)
-{
-    uint64_t encoding = get_gpr(cpu, INFO_REG2(info));
-
-    return in_64bit_mode() ? encoding : encoding & UINT32_MAX;
-}
-
 static void vmread(struct cpu *cpu, uint32_t info)
 {
-    uint64_t encoding = encoding_operand(cpu, info), value;
+    uint64_t encoding = get_gpr(cpu, INFO_REG2(info)), value;
     int index = named_field(cpu, encoding);
 
     if (index < 0)
@@ -320,14 +267,14 @@ static void vmread(struct cpu *cpu, uint32_t info)
     value = vmcs_field_extract((uint32_t)encoding, vmcs12_read(cpu, cpu->current, index));
     if (INFO_IS_REGISTER(info))
         set_gpr(cpu, INFO_REG1(info), value);
-    else if (!write_operand(cpu, info, &value, in_64bit_mode() ? 8 : 4))
+    else if (!access_operand(cpu, info, &value, sizeof(value), true))
         return;
     vmx_succeed();
 }
 
 static void vmwrite(struct cpu *cpu, uint32_t info)
 {
-    uint64_t encoding = encoding_operand(cpu, info), value = 0, old;
+    uint64_t encoding = get_gpr(cpu, INFO_REG2(info)), value, old;
     int index;
 
     if (cpu->current == NULL) {
@@ -336,7 +283,7 @@ static void vmwrite(struct cpu *cpu, uint32_t info)
     }
     if (INFO_IS_REGISTER(info))
         value = get_gpr(cpu, INFO_REG1(info));
-    else if (!read_operand(cpu, info, &value, in_64bit_mode() ? 8 : 4))
+    else if (!read_operand(cpu, info, &value, sizeof(value)))
         return;
     index = named_field(cpu, encoding);
     if (index < 0)
@@ -375,6 +322,7 @@ static void invept(struct cpu *cpu, uint32_t info)
 static void invvpid(struct cpu *cpu, uint32_t info)
 {
     uint64_t type = get_gpr(cpu, INFO_REG2(info)), descriptor[2];
+    struct entry_limits limits = nested_limits();
     uint16_t vpid;
 
     if (type > HW_INVVPID_SINGLE_GLOBAL) {
@@ -385,7 +333,7 @@ static void invvpid(struct cpu *cpu, uint32_t info)
         return;
     vpid = (uint16_t)descriptor[0];
     if (descriptor[0] >> 16 != 0 || (vpid == 0 && type != HW_INVVPID_ALL) ||
-        (type == HW_INVVPID_ADDRESS && !canonical(descriptor[1]))) {
+        (type == HW_INVVPID_ADDRESS && !entry_canonical(descriptor[1], &limits))) {
         vmx_fail(cpu, VMERR_INVALID_OPERAND);
         return;
     }
@@ -393,17 +341,20 @@ static void invvpid(struct cpu *cpu, uint32_t info)
     vmx_succeed();
 }
 
-/* #UD and #GP come before everything else; the processor itself has seen that CR4.VMXE is 1, since it always is. */
+/*
+ * #UD and #GP come before everything else; the processor itself has seen that CR4.VMXE is 1, since it always is.
+ * Hosts are 64-bit, as the capability MSRs say: outside 64-bit mode there are no VMX instructions.
+ */
 static bool may_execute(struct cpu *cpu, uint32_t reason)
 {
     bool enabled = reason == EXIT_VMXON ? (hw_vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) != 0 : cpu->vmx_on;
 
-    if (!enabled || (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_VM) != 0 || (hw_vmread(VMCS_GUEST_CR0) & CR0_PE) == 0 ||
-        (in_long_mode() && !in_64bit_mode())) {
+    if (!enabled || (hw_vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA) == 0 ||
+        (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) == 0) {
         host_inject_ud();
         return false;
     }
-    if (host_cpl() > 0) {
+    if ((hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3) != 0) {
         host_inject_gp();
         return false;
     }
@@ -433,19 +384,4 @@ void nested_instruction(struct cpu *cpu, uint32_t reason)
     case EXIT_INVVPID: invvpid(cpu, info); break;
     default: vmx_fail(cpu, VMERR_VMCALL_IN_ROOT); break;
     }
-}
-
-bool nested_init(void)
-{
-    return vmcs12_init();
-}
-
-bool nested_init_cpu(struct cpu *cpu)
-{
-    return vmcs12_create_slots(cpu);
-}
-
-bool nested_shadowing(void)
-{
-    return vmcs12_shadowing();
 }

@@ -8,7 +8,7 @@
 
 #include "cloudvisor/cpu.h"
 
-/* Once, and for each CPU at its demotion. False: pool empty. */
+/* Once, what all CPUs share; and for each CPU at its demotion, its slots and all their pages. False: pool empty. */
 bool nested_init(void);
 bool nested_init_cpu(struct cpu *cpu);
 

@@ -21,7 +21,7 @@ static uint8_t read_write_list[VMCS_FIELD_COUNT], shadow_list[VMCS_FIELD_COUNT],
 static unsigned read_write_count, shadow_count, exit_count;
 static uint8_t *vmread_bitmap, *vmwrite_bitmap;
 
-bool vmcs12_shadowing(void)
+bool nested_shadowing(void)
 {
     return shadowing;
 }
@@ -61,7 +61,7 @@ static void list_read_at_exit(uint8_t index)
         exit_list[exit_count++] = index;
 }
 
-bool vmcs12_init(void)
+bool nested_init(void)
 {
     vmread_bitmap = pool_alloc_bytes(PAGE_SIZE);
     vmwrite_bitmap = pool_alloc_bytes(PAGE_SIZE);
@@ -96,7 +96,7 @@ static bool allocate_pages(struct vmcs12 *v)
     return true;
 }
 
-bool vmcs12_create_slots(struct cpu *cpu)
+bool nested_init_cpu(struct cpu *cpu)
 {
     cpu->slots = pool_alloc_bytes(VMCS12_PER_CPU * sizeof(struct vmcs12));
     for (unsigned i = 0; cpu->slots != NULL && i < VMCS12_PER_CPU; i++) {

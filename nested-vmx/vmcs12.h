@@ -14,7 +14,7 @@
 #include "ept-guard/ept02.h"
 #include "nested-vmx/vmcs_fields.h"
 
-enum { VMCS12_PER_CPU = 16, MSR_LIST_MAX = 512, WATCH_COUNT = 3 };
+enum { VMCS12_PER_CPU = 16, WATCH_COUNT = 3 };
 #define NO_VMCS UINT64_MAX
 
 struct msr_entry {
@@ -49,12 +49,6 @@ struct vmcs12 {
 
     uint64_t field[VMCS_FIELD_COUNT];
 };
-
-/* What all CPUs share; and the slots of one CPU, with all their pages. False: no memory. */
-bool vmcs12_init(void);
-bool vmcs12_create_slots(struct cpu *cpu);
-
-bool vmcs12_shadowing(void);
 
 /* True if the host is offered field `index`. */
 bool vmcs12_offers(int index);

@@ -114,7 +114,6 @@ enum {
 #define MISC_STORE_LMA             BIT64(5)
 #define MISC_ACTIVITY_OFFERED      (UINT64_C(3) << 6) /* HLT and shutdown, not wait-for-SIPI */
 #define MISC_CR3_TARGETS(m)        ((unsigned)((m) >> 16) & 0x1ffu)
-#define MISC_MSR_LIST_MAX(m)       ((((unsigned)((m) >> 25) & 7u) + 1u) * 512u)
 #define MISC_VMWRITE_ANY           BIT64(29)
 #define MISC_INJECT_LENGTH_0       BIT64(30)
 

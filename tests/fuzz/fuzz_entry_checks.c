@@ -23,8 +23,6 @@ static void parse(struct entry *e, struct input *in)
     uint64_t options = take(in, 2);
 
     entry_baseline(e);
-    if (options & 1)
-        entry_baseline_32bit(e);
     e->limits.linear_width = options & 2 ? 57 : 48;
     e->limits.physical_width = widths[(options >> 2 & 7) % 5];
     if (options & 0x20)
@@ -115,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (host(&e) == VMERR_NONE) {
         require((e.fields[FIELD_HOST_CS_SELECTOR] & 7) == 0 && e.fields[FIELD_HOST_CS_SELECTOR] != 0);
-        require(((e.fields[FIELD_VM_EXIT_CONTROLS] & EXIT_HOST_64BIT) != 0) == e.limits.host_in_ia32e);
+        require((e.fields[FIELD_HOST_CR4] & 0x20) != 0);
         require(e.fields[FIELD_HOST_CR3] >> e.limits.physical_width == 0);
     }
     return 0;

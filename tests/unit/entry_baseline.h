@@ -31,8 +31,7 @@ static inline void entry_baseline(struct entry *e)
     struct vmx_caps hw = processor_everything();
     uint64_t *f = e->fields;
 
-    *e = (struct entry){ .limits = {
-                             .efer_valid = 0xd01, .physical_width = 40, .linear_width = 48, .host_in_ia32e = true } };
+    *e = (struct entry){ .limits = { .efer_valid = 0xd01, .physical_width = 40, .linear_width = 48 } };
     vmx_caps_offer(&hw, &e->offer);
     f[FIELD_PIN_BASED_CONTROLS] = BASE_PIN;
     f[FIELD_PROCESSOR_BASED_CONTROLS] = BASE_PROC;
@@ -70,25 +69,6 @@ static inline void entry_baseline(struct entry *e)
     f[FIELD_HOST_IA32_EFER] = 0xd01;
     f[FIELD_HOST_RIP] = UINT64_C(0xffffffff81036ed0);
     f[FIELD_HOST_RSP] = UINT64_C(0xffffc90000123e58);
-}
-
-/* The layer offers 64-bit hosts only; here both sizes may be chosen, so that the rules behind it can be tried. */
-static inline void entry_offer_any_host_size(struct entry *e)
-{
-    e->offer.exit.must_be_1 &= ~EXIT_HOST_64BIT;
-}
-
-/* The baseline turned into what a 32-bit hypervisor would write. */
-static inline void entry_baseline_32bit(struct entry *e)
-{
-    entry_baseline(e);
-    entry_offer_any_host_size(e);
-    e->limits.host_in_ia32e = false;
-    e->fields[FIELD_VM_EXIT_CONTROLS] &= ~(uint64_t)EXIT_HOST_64BIT;
-    e->fields[FIELD_VM_ENTRY_CONTROLS] &= ~(uint64_t)ENTRY_IA32E_GUEST;
-    e->fields[FIELD_HOST_IA32_EFER] = 0x801;
-    e->fields[FIELD_HOST_CR4] = 0x2000;
-    e->fields[FIELD_HOST_RIP] = 0xc0100000;
 }
 
 #endif

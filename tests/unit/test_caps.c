@@ -118,7 +118,7 @@ static void hidden_capabilities_stay_hidden(void **state)
     assert_int_equal(offer.basic >> 57, 0);
     assert_int_equal(offer.basic & 0x7fffffff, VMCS12_REVISION);
     assert_int_equal(offer.basic >> 32 & 0x1fff, 4096);
-    assert_int_equal(MISC_MSR_LIST_MAX(offer.misc), 512);
+    assert_int_equal(offer.misc >> 25 & 7, 0);   /* lists of at most 512 MSRs */
     assert_int_equal(offer.misc & BIT64(14), 0); /* processor trace in VMX operation */
     assert_int_equal(offer.misc & BIT64(15), 0); /* RDMSR of IA32_SMBASE in SMM */
     assert_int_equal(offer.misc & BIT64(28), 0); /* SMM monitor */

@@ -33,9 +33,9 @@ static void modes_and_privilege(void **state)
     hw_vmwrite(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b); /* compatibility mode */
     assert_faults(host_instruction(EXIT_VMXON, HOST_VMXON), UD);
     hw_vmwrite(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
-    hw_vmwrite(VMCS_GUEST_RFLAGS, 0x20002); /* virtual-8086 mode */
+    hw_vmwrite(VMCS_GUEST_IA32_EFER, 0x801); /* 32-bit protected mode */
     assert_faults(host_instruction(EXIT_VMXON, HOST_VMXON), UD);
-    hw_vmwrite(VMCS_GUEST_RFLAGS, 2);
+    hw_vmwrite(VMCS_GUEST_IA32_EFER, 0xd01);
     host_vmxon();
     hw_vmwrite(VMCS_GUEST_SS_ACCESS_RIGHTS, 0xc0f3);
     assert_faults(host_instruction(EXIT_VMXOFF, 0), GP);

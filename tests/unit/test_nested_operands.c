@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Operands of VMX instructions on the fake processor: every part of the VM-exit instruction information, segments in
- * 64-bit and 32-bit mode, registers, and what VMX operation asks of the control registers.
+ * Operands of VMX instructions on the fake processor: every part of the VM-exit instruction information, segments,
+ * registers, modes without VMX instructions, and what VMX operation asks of the control registers.
  */
 #include "nested.h"
 #include "cloudvisor/vmcs01.h"
 
-enum { SIZE_16, SIZE_32, SIZE_64 };
+enum { SIZE_32 = 1, SIZE_64 = 2 };
 enum { NO_REG = 16, VECTOR_SS = 12 };
 
 /* SDM "Format of the VM-Exit Instruction-Information Field" for a memory operand. */
@@ -68,8 +68,6 @@ static void address_sizes(void **state)
     o.base = RBX;
     o.size = SIZE_32;
     assert_true(stores_at(o, 0x18, 0x20018));
-    o.size = SIZE_16;
-    assert_true(stores_at(o, 0x9018, 0x9018));
     fake_cpu->gpr[RBX] = UINT64_MAX - 0xffff;
     o.size = SIZE_64;
     assert_true(stores_at(o, 0x19010, 0x9010));
@@ -120,39 +118,36 @@ static void non_canonical_addresses(void **state)
                          bad[i].la57_too ? VECTOR_SS : PF);
 }
 
-/* Compatibility mode has no VMX instructions; this is a hypervisor without long mode, without paging. */
-static void enter_32bit_mode(void)
+/* #UD everywhere but in 64-bit mode, before privilege and operands are looked at. */
+static void only_in_64bit_mode(void **state)
 {
-    host_vmxon();
-    hw_vmwrite(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b);
-    hw_vmwrite(VMCS_GUEST_IA32_EFER, 0);
-    hw_vmwrite(VMCS_GUEST_CR0, 0x33);
-    hw_vmwrite(VMCS_GUEST_RIP, 0x1000);
-    for (uint32_t s = ES; s <= GS; s++) {
-        hw_vmwrite(VMCS_GUEST_ES_BASE + 2 * s, 0x10000 * (s + 1));
-        hw_vmwrite(VMCS_GUEST_ES_LIMIT + 2 * s, 0xffff);
-    }
-}
-
-static void segments_in_32bit_mode(void **state)
-{
-    struct operand o = flat;
+    static const struct {
+        uint64_t efer, rights, ss_rights, flags;
+        bool good;
+    } modes[] = {
+        { 0xd01, 0xa09b, 0xc093, 0x2, true },      { 0xd01, 0xc09b, 0xc093, 0x2, false }, /* compatibility mode */
+        { 0xd01, 0xc09b, 0xc0f3, 0x2, false },                                            /* with CPL 3 */
+        { 0x801, 0xc09b, 0xc093, 0x2, false },                                            /* 32-bit protected mode */
+        { 0x801, 0xa09b, 0xc093, 0x2, false },                                            /* CS.L means nothing there */
+        { 0x801, 0x00f3, 0x00f3, 0x20002, false },                                        /* virtual-8086 mode */
+        { 0, 0x009b, 0x0093, 0x2, false },                                                /* real mode */
+    };
 
     (void)state;
-    enter_32bit_mode();
-    o.size = SIZE_32;
-    for (o.segment = ES; o.segment <= GS; o.segment++)
-        assert_true(stores_at(o, 0x9000, 0x9000 + 0x10000 * (o.segment + 1)));
-    for (o.segment = ES; o.segment <= GS; o.segment++) {
-        assert_true(stores_at(o, 0xfff8, 0xfff8 + 0x10000 * (o.segment + 1)));
-        assert_faults(host_raw_instruction(EXIT_VMPTRST, info_of(o), 0xfff9), o.segment == SS ? VECTOR_SS : GP);
-        assert_faults(host_raw_instruction(EXIT_VMPTRST, info_of(o), 0x10000), o.segment == SS ? VECTOR_SS : GP);
-        assert_faults(host_raw_instruction(EXIT_VMPTRST, info_of(o), UINT32_MAX), o.segment == SS ? VECTOR_SS : GP);
+    host_vmxon();
+    hw_vmwrite(VMCS_GUEST_RIP, 0x1000);
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        hw_vmwrite(VMCS_GUEST_IA32_EFER, modes[i].efer);
+        hw_vmwrite(VMCS_GUEST_CS_ACCESS_RIGHTS, modes[i].rights);
+        hw_vmwrite(VMCS_GUEST_SS_ACCESS_RIGHTS, modes[i].ss_rights);
+        hw_vmwrite(VMCS_GUEST_RFLAGS, modes[i].flags);
+        for (uint32_t reason = EXIT_VMCALL; reason <= EXIT_VMXON; reason++) {
+            if (!modes[i].good)
+                assert_faults(host_raw_instruction(reason, info_of(flat), UINT64_C(1) << 47), UD);
+        }
+        if (modes[i].good)
+            assert_true(stores_at(flat, 0x9008, 0x9008));
     }
-    o.segment = DS;
-    hw_vmwrite(VMCS_GUEST_DS_BASE, UINT32_MAX - 0xfff);
-    hw_vmwrite(VMCS_GUEST_DS_LIMIT, UINT32_MAX);
-    assert_true(stores_at(o, 0xa000, 0x9000)); /* linear addresses wrap */
 }
 
 static void memory_forms_of_vmread_and_vmwrite(void **state)
@@ -260,7 +255,7 @@ int main(void)
     static const struct nested_test tests[] = {
         TEST(base_index_and_scale),        TEST(address_sizes),
         TEST(segments_in_64bit_mode),      TEST(non_canonical_addresses),
-        TEST(segments_in_32bit_mode),      TEST(memory_forms_of_vmread_and_vmwrite),
+        TEST(only_in_64bit_mode),          TEST(memory_forms_of_vmread_and_vmwrite),
         TEST(rsp_as_a_register),           TEST(vmxon_checks_the_control_registers),
         TEST(vmx_operation_owns_cr0_bits), TEST(what_is_no_instruction_here),
         TEST(flags_say_how_it_went),
