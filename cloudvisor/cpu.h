@@ -68,7 +68,6 @@ struct cpu {
     hpa_t vmxon;
     hpa_t vmcs01;
     bool vmcs01_launched;
-    bool decoy; /* a decoy page stands in for the layer's memory */
     uint32_t vmcs01_secondary;
     uint32_t apic_ldr, apic_dfr; /* the host's logical destination, as written through the trap */
 

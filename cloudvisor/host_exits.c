@@ -16,6 +16,7 @@
 #include "cloudvisor/vm.h"
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/ept02.h"
+#include "ept-guard/frames.h"
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs_fields.h"
@@ -265,23 +266,16 @@ static void apic_page_write(struct cpu *cpu, uint32_t offset)
     host_skip_bytes(d.length);
 }
 
-/* True if the violation is a data access to a translated linear address, not a fetch and not a page walk. */
-static bool operand_access(uint64_t qualification)
-{
-    enum { FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 };
-
-    return (qualification & (FETCH | LINEAR_VALID | TRANSLATED)) == (LINEAR_VALID | TRANSLATED);
-}
-
-/* Plain moves to or from memory that is not there: loads give all-ones, stores vanish. */
-static bool emulate_absent(struct cpu *cpu)
+/* Plain stores to memory that is not there vanish, and an exchange reads all-ones. False: it is another instruction. */
+static bool drop_store(struct cpu *cpu)
 {
     uint8_t bytes[INSTRUCTION_MAX];
     struct decoded d;
 
-    if ((hw_vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID) != 0 || !decode_current(bytes, &d) || d.reg == RSP)
+    if ((hw_vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID) != 0 || !decode_current(bytes, &d) || d.kind == DECODE_LOAD ||
+        d.reg == RSP)
         return false;
-    if (d.kind != DECODE_STORE)
+    if (d.kind == DECODE_XCHG)
         cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], UINT64_MAX);
     host_skip_bytes(d.length);
     return true;
@@ -293,21 +287,6 @@ static void make_room(struct cpu *cpu)
     ept02_clear_all();
     host_ept_rebuild();
     flush_all_cpus(cpu);
-}
-
-static void layer_access(struct cpu *cpu, hpa_t address, bool write)
-{
-    cpu_count_stat(cpu, write ? STAT_layer_writes : STAT_layer_reads);
-    cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx", write ? "writes to" : "reads", address.raw);
-    if (operand_access(hw_vmread(VMCS_EXIT_QUALIFICATION)) && emulate_absent(cpu))
-        return;
-    layer_lock();
-    while (!host_ept_map_decoy(address, write))
-        make_room(cpu);
-    layer_unlock();
-    cpu->decoy = true;
-    if (!cpu->in_l2)
-        vmcs01_set_timer(true);
 }
 
 void host_ept_access(struct cpu *cpu)
@@ -323,13 +302,15 @@ void host_ept_access(struct cpu *cpu)
         answer = host_ept_violation(address, write);
     }
     layer_unlock();
-    if (answer == HOST_EPT_LAYER)
-        layer_access(cpu, address, write);
     if (answer == HOST_EPT_FULL)
         cv_panic("no memory for the host's EPT");
+    if (frame_state(address) == FRAME_LAYER) {
+        cpu_count_stat(cpu, write ? STAT_layer_writes : STAT_layer_reads);
+        cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx", write ? "writes to" : "reads", address.raw);
+    }
     if (answer == HOST_EPT_TRAPPED)
         apic_page_write(cpu, (uint32_t)address.raw & 0xfff);
-    else if (answer == HOST_EPT_OUTSIDE)
+    else if (answer == HOST_EPT_OUTSIDE || (answer == HOST_EPT_LAYER && !drop_store(cpu)))
         host_inject_gp();
     else
         exit_reinject();
@@ -343,21 +324,6 @@ void host_nmi_exit(struct cpu *cpu)
         cpu->host_nmi = 1;
         cpu->attention = 1;
     }
-}
-
-void host_remove_decoys(struct cpu *cpu)
-{
-    layer_lock();
-    host_ept_remove_decoys();
-    layer_unlock();
-    cpu->decoy = false;
-}
-
-static void timer_exit(struct cpu *cpu)
-{
-    host_remove_decoys(cpu);
-    vmcs01_set_timer(false);
-    exit_reinject();
 }
 
 void host_nmi_window_exit(struct cpu *cpu)
@@ -421,7 +387,6 @@ void host_exit(struct cpu *cpu, uint32_t reason)
         host_finish_instruction(host_msr_access(cpu, (uint32_t)cpu->gpr[RCX], reason == EXIT_WRMSR));
         break;
     case EXIT_EPT_VIOLATION: host_ept_access(cpu); break;
-    case EXIT_PREEMPTION_TIMER: timer_exit(cpu); break;
     case EXIT_XSETBV: host_finish_instruction(hw_xsetbv_safe((uint32_t)cpu->gpr[RCX], edx_eax(cpu))); break;
     default:
         if (reason == EXIT_EPT_MISCONFIGURATION || (reason & EXIT_ENTRY_FAILURE) != 0)

@@ -23,9 +23,6 @@ void host_nmi_exit(struct cpu *cpu);
 /* The host's NMI, put off until now, can be delivered. */
 void host_nmi_window_exit(struct cpu *cpu);
 
-/* Takes the decoys that stand in for the layer's memory away again. */
-void host_remove_decoys(struct cpu *cpu);
-
 /* Arranges that the event whose delivery the exit interrupted is delivered again. */
 void exit_reinject(void);
 

@@ -10,7 +10,6 @@
 #define CR4_CET   UINT64_C(0x800000)
 #define CR4_PKS   UINT64_C(0x1000000)
 #define PAT_RESET UINT64_C(0x0007040600070406)
-enum { TIMER_TICKS = 4096 };
 
 struct vmx_caps caps_hw, caps_offer;
 unsigned physical_bits;
@@ -130,16 +129,6 @@ void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector)
     hw_vmwrite(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
     memset(cpu->gpr, 0, sizeof(cpu->gpr));
     cpu->gpr[RDX] = hw_cpuid(1, 0).eax;
-}
-
-void vmcs01_set_timer(bool on)
-{
-    uint64_t ticks = TIMER_TICKS >> (caps_hw.misc & MISC_PREEMPTION_SHIFT_MASK);
-
-    hw_vmwrite(VMCS_PIN_BASED_CONTROLS,
-               control_value(caps_hw.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | (on ? PIN_PREEMPTION_TIMER : 0)));
-    if (on)
-        hw_vmwrite(VMCS_PREEMPTION_TIMER_VALUE, ticks + 1);
 }
 
 void host_inject_exception(unsigned vector, bool has_error, uint32_t error)

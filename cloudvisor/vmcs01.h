@@ -42,7 +42,6 @@ enum { ACTIVITY_WAIT_FOR_SIPI = 3 };
 #define RFLAGS_DF     UINT64_C(0x400)
 #define RFLAGS_RF     UINT64_C(0x10000) /* faults push it set */
 #define RFLAGS_AC     UINT64_C(0x40000)
-#define RFLAGS_VM     UINT64_C(0x20000)
 
 /* Pins, processor, secondary, exit and entry controls with what the CPU insists on. */
 uint32_t control_value(struct vmx_control_cap cap, uint32_t wanted);
@@ -55,9 +54,6 @@ void vmcs01_init(struct cpu *cpu);
 
 /* The state of a CPU after INIT and SIPI with `vector` (SDM "Processor State After Reset", INIT column). */
 void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector);
-
-/* Arms or disarms the preemption timer of vmcs01 with a few thousand ticks. */
-void vmcs01_set_timer(bool on);
 
 /* Segments in the order of their VMCS fields; writes one into the loaded VMCS. */
 enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR };

@@ -7,7 +7,6 @@
 #include "ept-guard/vm_pages.h"
 #include "nested-vmx/nested.h"
 
-enum { DECOY_MAX = 8 };
 #define APIC_PAGE UINT64_C(0xfee00000)
 
 static struct {
@@ -16,9 +15,7 @@ static struct {
     unsigned physical_bits;
     unsigned level_max;
     bool trap_apic;
-    hpa_t decoy;
-    uint64_t decoys[DECOY_MAX];
-    unsigned decoy_count;
+    hpa_t ones; /* what the host reads where the layer's memory is */
 } host;
 
 bool host_ept_init(const struct mtrrs *mtrrs, unsigned physical_bits, bool page_1g, bool trap_apic)
@@ -27,10 +24,10 @@ bool host_ept_init(const struct mtrrs *mtrrs, unsigned physical_bits, bool page_
     host.physical_bits = physical_bits;
     host.level_max = page_1g ? LEVEL_1G : LEVEL_2M;
     host.trap_apic = trap_apic;
-    host.decoy = pool_alloc();
-    if (host.decoy.raw == 0 || !ept_create(&host.ept))
+    host.ones = pool_alloc();
+    if (host.ones.raw == 0 || !ept_create(&host.ept))
         return false;
-    memset(phys_to_virt(host.decoy), 0xff, 4096);
+    memset(phys_to_virt(host.ones), 0xff, 4096);
     return true;
 }
 
@@ -60,6 +57,11 @@ static unsigned fitting_level(uint64_t address, unsigned *type)
     return LEVEL_4K;
 }
 
+static enum host_ept_answer map(uint64_t address, unsigned level, uint64_t leaf)
+{
+    return ept_map(&host.ept, address, level, leaf) ? HOST_EPT_MAPPED : HOST_EPT_FULL;
+}
+
 enum host_ept_answer host_ept_violation(hpa_t address, bool write)
 {
     uint64_t permissions = EPT_RWX;
@@ -70,8 +72,11 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
     if (write && frame_state(address) == FRAME_WATCHED)
         nested_frame_written(address);
     vm_frame_touched(address);
-    if (!frame_event(address, write ? FRAME_HOST_WRITE : FRAME_HOST_READ))
-        return HOST_EPT_LAYER;
+    if (!frame_event(address, write ? FRAME_HOST_WRITE : FRAME_HOST_READ)) {
+        if (write)
+            return HOST_EPT_LAYER;
+        return map(address.raw, LEVEL_4K, host.ones.raw | EPT_READ | EPT_EXECUTE | EPT_TYPE(TYPE_WB));
+    }
     if (host_ept_has_trapped(hpa(address.raw & ~UINT64_C(0xfff)), 4096)) {
         if (write)
             return HOST_EPT_TRAPPED;
@@ -80,10 +85,7 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
     if (frame_state(address) == FRAME_WATCHED)
         permissions = EPT_READ | EPT_EXECUTE;
     level = fitting_level(address.raw, &type);
-    if (!ept_map(&host.ept, address.raw, level,
-                 (address.raw & ~(ept_page_bytes(level) - 1)) | permissions | EPT_TYPE(type)))
-        return HOST_EPT_FULL;
-    return HOST_EPT_MAPPED;
+    return map(address.raw, level, (address.raw & ~(ept_page_bytes(level) - 1)) | permissions | EPT_TYPE(type));
 }
 
 bool host_ept_watch(hpa_t frame)
@@ -99,25 +101,6 @@ void host_ept_remove(hpa_t page, unsigned level)
 {
     if (!ept_unmap(&host.ept, page.raw, level))
         host_ept_rebuild(); /* the pool is empty: what is unmapped is mapped again on demand */
-}
-
-bool host_ept_map_decoy(hpa_t address, bool write)
-{
-    uint64_t page = address.raw & ~UINT64_C(0xfff);
-
-    if (host.decoy_count == DECOY_MAX)
-        host_ept_remove_decoys();
-    host.decoys[host.decoy_count++] = page;
-    return ept_map(&host.ept, page, LEVEL_4K,
-                   host.decoy.raw | EPT_READ | EPT_EXECUTE | (write ? EPT_WRITE : 0) | EPT_TYPE(TYPE_WB));
-}
-
-void host_ept_remove_decoys(void)
-{
-    while (host.decoy_count > 0)
-        ept_unmap(&host.ept, host.decoys[--host.decoy_count], LEVEL_4K);
-    hw_invept(HW_INVEPT_SINGLE, host_ept_pointer());
-    memset(phys_to_virt(host.decoy), 0xff, 4096);
 }
 
 struct mtrrs *host_ept_mtrrs(void)

@@ -227,8 +227,6 @@ void exit_give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint6
     if (nested_shadowing())
         vmcs12_push_shadow(v);
     vmcs_load(cpu->vmcs01);
-    if (cpu->decoy)
-        host_remove_decoys(cpu);
     if (cpu->host_nmi) /* one that waited for a window in the VM */
         cpu->attention = 1;
     load_host_state(cpu, v, guest_cr0, nmi_blocked);

@@ -43,8 +43,10 @@ static void check_frames(uint64_t address, uint64_t leaf, unsigned level, void *
     uint64_t page = leaf & EPT_ADDRESS & ~(ept_page_bytes(level) - 1);
     bool writable = (leaf & EPT_WRITE) != 0;
 
-    (void)address;
-    (void)context;
+    if (context != NULL && address < RAM_BYTES && frame_state(hpa(address)) == FRAME_LAYER) { /* all-ones instead */
+        require(level == LEVEL_4K && !writable && phys_read64(hpa(page)) == UINT64_MAX);
+        return;
+    }
     require(!writable || APIC - page >= ept_page_bytes(level));
     for (uint64_t pa = page; pa < page + ept_page_bytes(level) && pa < RAM_BYTES; pa += 4096) {
         enum frame_state s = frame_state(hpa(pa));
@@ -89,8 +91,8 @@ static void step(struct input *in)
         if (host_ept_watch(frame))
             ept02_revoke(frame, EPT_WRITE);
         break;
-    case 6: host_ept_map_decoy(hpa(FAKE_POOL_BASE + (where % POOL_PAGES) * 4096), what >> 7); break;
-    case 7: host_ept_remove_decoys(); break;
+    case 6: host_ept_violation(hpa(FAKE_POOL_BASE + (where % POOL_PAGES) * 4096), what >> 7); break;
+    case 7: host_ept_remove(any_frame(in), LEVEL_4K); break;
     case 8:
         if (mtrr_write_valid(host_ept_mtrrs(), 0x200 + (where & 15), take(in, 8)))
             *mtrr_register(host_ept_mtrrs(), 0x200 + (where & 15)) = (where & 0xff00) << 12;
@@ -111,8 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start(size & 1);
     for (int i = 0; i < STEPS_MAX && in.size != 0; i++)
         step(&in);
-    host_ept_remove_decoys();
-    ept_visit(hpa(host_ept_pointer() & EPT_ADDRESS), LEVEL_ROOT, 0, check_frames, NULL);
+    ept_visit(hpa(host_ept_pointer() & EPT_ADDRESS), LEVEL_ROOT, 0, check_frames, tree);
     ept_visit(tree->tree.root, LEVEL_ROOT, 0, check_frames, NULL);
     return 0;
 }

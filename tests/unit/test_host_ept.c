@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The demoted host's EPT: what each access maps in each state of a frame, page sizes and memory types, the trapped
- * local APIC, decoys, watches. After every step the whole tree is searched for a mapping that must not be there.
+ * local APIC, all-ones in place of the layer, watches. After every step the whole tree is searched for a mapping that must not be there.
  */
 #include "unit.h"
 #include "fake_layer.h"
@@ -63,11 +63,27 @@ static uint64_t mapping(uint64_t address, unsigned *level)
     return ept_find(&ept, address, level);
 }
 
-/* No mapping of a frame that is not the host's, no write to a watched frame or the trapped APIC, identity only. */
+static bool all_ones(hpa_t page)
+{
+    for (unsigned i = 0; i < 4096; i += 8)
+        if (phys_read64(hpa(page.raw + i)) != UINT64_MAX)
+            return false;
+    return true;
+}
+
+/*
+ * No mapping of a frame that is not the host's, no write to a watched frame or the trapped APIC, identity only; but for
+ * the page of all-ones that is read in place of the layer's.
+ */
 static void check_leaf(uint64_t address, uint64_t leaf, unsigned level, void *context)
 {
     bool trap = *(const bool *)context;
 
+    if (frame_state(hpa(address)) == FRAME_LAYER) {
+        if (level != LEVEL_4K || (leaf & EPT_WRITE) != 0 || !all_ones(hpa(leaf & EPT_ADDRESS)))
+            fail_msg("%#llx is not hidden", (unsigned long long)address);
+        return;
+    }
     if ((leaf & EPT_ADDRESS & ~(ept_page_bytes(level) - 1)) != address)
         fail_msg("%#llx is not mapped to itself", (unsigned long long)address);
     for (uint64_t pa = address; pa < address + ept_page_bytes(level); pa += 4096) {
@@ -133,7 +149,7 @@ static void the_layers_frames_are_left_out(void **state)
 {
     (void)state;
     fake_forbid(hpa(FAKE_POOL_BASE + 100 * 4096));
-    assert_int_equal(host_ept_violation(hpa(FAKE_POOL_BASE + 100 * 4096 + 8), false), HOST_EPT_LAYER);
+    assert_int_equal(host_ept_violation(hpa(FAKE_POOL_BASE + 100 * 4096 + 8), false), HOST_EPT_MAPPED);
     assert_int_equal(host_ept_violation(hpa(FAKE_POOL_BASE + 100 * 4096 + 8), true), HOST_EPT_LAYER);
     assert_int_equal(host_ept_violation(hpa(FAKE_POOL_BASE + 512 * 4096), true), HOST_EPT_MAPPED);
     expect(FAKE_POOL_BASE + 512 * 4096, LEVEL_2M, TYPE_WB, EPT_RWX);
@@ -203,62 +219,26 @@ static void what_cannot_be_watched(void **state)
     assert_int_equal(frame_state(hpa(0x5000)), FRAME_VM);
 }
 
-static void decoys_read_as_all_ones(void **state)
+/* One read-only page for all of the layer's memory; a write is never mapped, whether the page was read before or not. */
+static void the_layers_memory_reads_as_all_ones(void **state)
 {
     const uint64_t page = FAKE_POOL_BASE + 300 * 4096;
-    unsigned level, before;
+    unsigned level;
     uint64_t leaf;
 
     (void)state;
-    assert_true(host_ept_map_decoy(hpa(page), false));
-    host_ept_remove_decoys();
+    assert_int_equal(host_ept_violation(hpa(page + 16), true), HOST_EPT_LAYER);
     assert_int_equal(mapping(page, &level), 0);
-    assert_true(host_ept_map_decoy(hpa(page + 16), false));
+    assert_int_equal(host_ept_violation(hpa(page + 16), false), HOST_EPT_MAPPED);
+    assert_int_equal(host_ept_violation(hpa(page - 4096), false), HOST_EPT_MAPPED);
+    assert_int_equal(host_ept_violation(hpa(page + 16), true), HOST_EPT_LAYER);
     leaf = mapping(page, &level);
     assert_int_equal(level, LEVEL_4K);
     assert_int_equal(leaf & EPT_RWX, EPT_READ | EPT_EXECUTE);
-    assert_int_not_equal(leaf & EPT_ADDRESS, page);
-    assert_int_equal(phys_read64(hpa(leaf & EPT_ADDRESS)), UINT64_MAX);
-    assert_true(host_ept_map_decoy(hpa(page), true));
-    leaf = mapping(page, &level);
-    assert_int_equal(leaf & EPT_RWX, EPT_RWX);
-    phys_write64(hpa((leaf & EPT_ADDRESS) + 64), 42); /* the host writes */
-    before = fake_counts.invept_single;
-    host_ept_remove_decoys();
-    assert_int_equal(mapping(page, &level), 0);
-    assert_true(fake_counts.invept_single > before);
-    assert_int_equal(fake_counts.last_eptp, host_ept_pointer());
-    assert_int_equal(phys_read64(hpa((leaf & EPT_ADDRESS) + 64)), UINT64_MAX);
-    check_tree(true);
-}
-
-static void several_decoys_at_a_time(void **state)
-{
-    unsigned level;
-
-    (void)state;
-    host_ept_remove_decoys();
-    assert_true(host_ept_map_decoy(hpa(FAKE_POOL_BASE), false));
-    assert_true(host_ept_map_decoy(hpa(FAKE_POOL_BASE + 4096), false));
-    assert_int_not_equal(mapping(FAKE_POOL_BASE, &level), 0);
-    assert_int_not_equal(mapping(FAKE_POOL_BASE + 4096, &level), 0);
-    assert_int_equal(mapping(FAKE_POOL_BASE, &level) & EPT_WRITE, 0);
-    host_ept_remove_decoys();
-    assert_int_equal(mapping(FAKE_POOL_BASE, &level), 0);
-    assert_int_equal(mapping(FAKE_POOL_BASE + 4096, &level), 0);
-}
-
-/* More decoys than are remembered: none is left behind. */
-static void many_decoys_are_all_removed(void **state)
-{
-    unsigned level;
-
-    (void)state;
-    for (uint64_t i = 0; i < 50; i++)
-        assert_true(host_ept_map_decoy(hpa(FAKE_POOL_BASE + i * 4096), true));
-    host_ept_remove_decoys();
-    for (uint64_t i = 0; i < 512; i++)
-        assert_int_equal(mapping(FAKE_POOL_BASE + i * 4096, &level), 0);
+    assert_int_equal((leaf & EPT_TYPE_MASK) >> 3, TYPE_WB);
+    assert_int_equal(leaf, mapping(page - 4096, &level));
+    assert_true(all_ones(hpa(leaf & EPT_ADDRESS)));
+    assert_int_equal(mapping(page + 4096, &level), 0);
     check_tree(true);
 }
 
@@ -327,7 +307,7 @@ static void events_in_states(void **state)
                 assert_int_equal(host_ept_watch(hpa(frame)), from == FRAME_HOST || from == FRAME_WATCHED);
             else
                 assert_int_equal(host_ept_violation(hpa(frame), what == 1),
-                                 from == FRAME_LAYER ? HOST_EPT_LAYER : HOST_EPT_MAPPED);
+                                 from == FRAME_LAYER && what == 1 ? HOST_EPT_LAYER : HOST_EPT_MAPPED);
             check_tree(true);
             ept_reap();
         }
@@ -346,11 +326,7 @@ static void random_life(void **state)
         switch (rand() % 8) {
         case 0: host_ept_watch(pa); break;
         case 1: host_ept_rebuild(); break;
-        case 2:
-            if (frame_state(pa) == FRAME_LAYER)
-                host_ept_map_decoy(pa, rand() % 2);
-            host_ept_remove_decoys();
-            break;
+        case 2: host_ept_remove(pa, LEVEL_4K); break;
         case 3: ept_reap(); break;
         default: assert_int_not_equal(host_ept_violation(pa, rand() % 2), HOST_EPT_FULL);
         }
@@ -370,9 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_apic_is_read_only, start, stop),
         cmocka_unit_test_setup_teardown(a_watch_lasts_until_a_write, start, stop),
         cmocka_unit_test_setup_teardown(what_cannot_be_watched, start, stop),
-        cmocka_unit_test_setup_teardown(decoys_read_as_all_ones, start, stop),
-        cmocka_unit_test_setup_teardown(several_decoys_at_a_time, start, stop),
-        cmocka_unit_test_setup_teardown(many_decoys_are_all_removed, start, stop),
+        cmocka_unit_test_setup_teardown(the_layers_memory_reads_as_all_ones, start, stop),
         cmocka_unit_test_setup_teardown(new_mtrrs_take_effect_after_a_rebuild, start, stop),
         cmocka_unit_test_setup_teardown(an_empty_pool_is_reported, start, stop),
         cmocka_unit_test_setup_teardown(events_in_states, start, stop),

@@ -269,9 +269,7 @@ static void waiting_work_is_noticed(void **state)
 {
     (void)state;
     enter_once();
-    fake_cpu->decoy = true;
     assert_outcome(halt(), EXITED, EXIT_HLT);
-    assert_false(fake_cpu->decoy);
     assert_int_equal(fake_cpu->attention, 0);
     assert_enters(resume());
     fake_cpu->host_nmi = 1;

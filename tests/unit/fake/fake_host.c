@@ -90,12 +90,6 @@ bool host_io_access(struct cpu *cpu, uint64_t qualification)
     return true;
 }
 
-void host_remove_decoys(struct cpu *cpu)
-{
-    cpu->decoy = false;
-    host_ept_remove_decoys();
-}
-
 void host_nmi_exit(struct cpu *cpu)
 {
     (void)cpu;
