@@ -281,14 +281,6 @@ static bool drop_store(struct cpu *cpu)
     return true;
 }
 
-/* When the pool is empty all EPTs are dropped and made again on demand: page tables are derived, never the truth. */
-static void make_room(struct cpu *cpu)
-{
-    ept02_clear_all();
-    host_ept_rebuild();
-    flush_all_cpus(cpu);
-}
-
 void host_ept_access(struct cpu *cpu)
 {
     hpa_t address = hpa(hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
@@ -298,7 +290,7 @@ void host_ept_access(struct cpu *cpu)
     layer_lock();
     answer = host_ept_violation(address, write);
     if (answer == HOST_EPT_FULL) {
-        make_room(cpu);
+        ept02_make_room();
         answer = host_ept_violation(address, write);
     }
     layer_unlock();

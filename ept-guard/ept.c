@@ -21,140 +21,111 @@ bool ept_create(struct ept *ept)
     return ept->root.raw != 0;
 }
 
-/* Fills a new table with the parts of the large page `leaf` of `level`; returns the entry that points to it, or 0. */
-static uint64_t split(uint64_t leaf, unsigned level)
+/*
+ * Walks to the entry of `level` for `address`, or to the one above where the way ends: absent, or a large page. Returns
+ * where it is, and its level in `*at`.
+ */
+static hpa_t descend(const struct ept *ept, uint64_t address, unsigned level, unsigned *at)
 {
+    hpa_t table = ept->root;
+
+    for (*at = LEVEL_ROOT;; (*at)--) {
+        hpa_t where = ept_entry_address(table, ept_index(address, *at));
+        uint64_t entry = phys_read64(where);
+
+        if (*at == level || (entry & EPT_RWX) == 0 || ept_is_leaf(entry, *at))
+            return where;
+        table = hpa(entry & EPT_ADDRESS);
+    }
+}
+
+/* Puts a table in the place of the entry of `level`: empty, or with the parts of the large page that was there. */
+static bool add_table(hpa_t where, unsigned level)
+{
+    uint64_t part = phys_read64(where);
     hpa_t table = table_alloc();
-    uint64_t part = leaf;
 
     if (table.raw == 0)
-        return 0;
+        return false;
     if (level - 1 == LEVEL_4K)
         part &= ~EPT_LARGE;
-    for (unsigned i = 0; i < 512; i++)
+    for (unsigned i = 0; i < 512 && (part & EPT_RWX) != 0; i++)
         phys_write64(ept_entry_address(table, i), part + i * ept_page_bytes(level - 1));
-    return table.raw | EPT_RWX;
+    phys_write64(where, table.raw | EPT_RWX);
+    return true;
 }
 
 /* The address of the entry of `level` for `address`, making tables on the way; raw = 0 when the pool is empty. */
 static hpa_t entry_for(struct ept *ept, uint64_t address, unsigned level)
 {
-    hpa_t table = ept->root;
-    unsigned at = LEVEL_ROOT;
+    unsigned at;
 
     for (;;) {
-        hpa_t where = ept_entry_address(table, ept_index(address, at));
-        uint64_t entry;
+        hpa_t where = descend(ept, address, level, &at);
 
         if (at == level)
             return where;
-        entry = phys_read64(where);
-        if ((entry & EPT_RWX) == 0) {
-            hpa_t fresh = table_alloc();
-            if (fresh.raw == 0)
-                return hpa(0);
-            entry = fresh.raw | EPT_RWX;
-            phys_write64(where, entry);
-        } else if (ept_is_leaf(entry, at)) {
-            entry = split(entry, at);
-            if (entry == 0)
-                return hpa(0);
-            phys_write64(where, entry);
-        }
-        table = hpa(entry & EPT_ADDRESS);
-        at--;
+        if (!add_table(where, at))
+            return hpa(0);
     }
+}
+
+static void empty(hpa_t table, unsigned level);
+
+void ept_replace(hpa_t where, unsigned level, uint64_t entry)
+{
+    uint64_t old = phys_read64(where);
+    hpa_t table = hpa(old & EPT_ADDRESS);
+
+    phys_write64(where, entry);
+    if ((old & EPT_RWX) == 0 || ept_is_leaf(old, level))
+        return;
+    empty(table, level - 1);
+    phys_write64(table, released);
+    released = table.raw;
+}
+
+/* Empties a table whose entries are of `level`. */
+static void empty(hpa_t table, unsigned level)
+{
+    for (unsigned i = 0; i < 512; i++)
+        ept_replace(ept_entry_address(table, i), level, 0);
 }
 
 bool ept_map(struct ept *ept, uint64_t address, unsigned level, uint64_t leaf)
 {
     hpa_t where = entry_for(ept, address, level);
-    uint64_t old;
 
     if (where.raw == 0)
         return false;
-    old = phys_read64(where);
-    phys_write64(where, level > LEVEL_4K ? leaf | EPT_LARGE : leaf);
-    ept_release(old, level);
+    ept_replace(where, level, level > LEVEL_4K ? leaf | EPT_LARGE : leaf);
     return true;
 }
 
 uint64_t ept_find(const struct ept *ept, uint64_t address, unsigned *level)
 {
-    hpa_t table = ept->root;
+    uint64_t entry = phys_read64(descend(ept, address, LEVEL_4K, level));
 
-    for (unsigned at = LEVEL_ROOT; at >= LEVEL_4K; at--) {
-        uint64_t entry = phys_read64(ept_entry_address(table, ept_index(address, at)));
-
-        if ((entry & EPT_RWX) == 0)
-            return 0;
-        if (ept_is_leaf(entry, at)) {
-            *level = at;
-            return entry;
-        }
-        table = hpa(entry & EPT_ADDRESS);
-    }
-    return 0;
-}
-
-/* True if a table or leaf of `level` or above is there for `address`. */
-static bool reaches(const struct ept *ept, uint64_t address, unsigned level)
-{
-    hpa_t table = ept->root;
-
-    for (unsigned at = LEVEL_ROOT;; at--) {
-        uint64_t entry = phys_read64(ept_entry_address(table, ept_index(address, at)));
-
-        if ((entry & EPT_RWX) == 0)
-            return false;
-        if (at == level || ept_is_leaf(entry, at))
-            return true;
-        table = hpa(entry & EPT_ADDRESS);
-    }
+    return (entry & EPT_RWX) != 0 ? entry : 0;
 }
 
 bool ept_unmap(struct ept *ept, uint64_t address, unsigned level)
 {
-    uint64_t old;
-    hpa_t where;
+    unsigned at;
+    hpa_t where = descend(ept, address, level, &at);
 
-    if (!reaches(ept, address, level))
+    if ((phys_read64(where) & EPT_RWX) == 0)
         return true;
     where = entry_for(ept, address, level);
     if (where.raw == 0)
         return false;
-    old = phys_read64(where);
-    phys_write64(where, 0);
-    ept_release(old, level);
+    ept_replace(where, level, 0);
     return true;
-}
-
-void ept_release(uint64_t entry, unsigned level)
-{
-    hpa_t table = hpa(entry & EPT_ADDRESS);
-
-    if ((entry & EPT_RWX) == 0 || ept_is_leaf(entry, level))
-        return;
-    for (unsigned i = 0; i < 512; i++) {
-        hpa_t where = ept_entry_address(table, i);
-        uint64_t below = phys_read64(where);
-
-        phys_write64(where, 0);
-        ept_release(below, level - 1);
-    }
-    phys_write64(table, released);
-    released = table.raw;
 }
 
 void ept_clear(struct ept *ept)
 {
-    for (unsigned i = 0; i < 512; i++) {
-        hpa_t where = ept_entry_address(ept->root, i);
-        uint64_t entry = phys_read64(where);
-
-        phys_write64(where, 0);
-        ept_release(entry, LEVEL_ROOT);
-    }
+    empty(ept->root, LEVEL_ROOT);
 }
 
 void ept_free_root(struct ept *ept)

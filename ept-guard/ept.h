@@ -75,8 +75,8 @@ uint64_t ept_find(const struct ept *ept, uint64_t address, unsigned *level);
 /* Removes what maps the page of `level` around `address`, splitting a larger page. False when the pool is empty. */
 bool ept_unmap(struct ept *ept, uint64_t address, unsigned level);
 
-/* Takes the subtree below an entry of `level` out of use; its tables await ept_reap. */
-void ept_release(uint64_t entry, unsigned level);
+/* Writes an entry of `level`; the tables below the old one are out of use and await ept_reap. */
+void ept_replace(hpa_t where, unsigned level, uint64_t entry);
 
 /* Empties the tree but for its root; and gives the root of an empty tree back. */
 void ept_clear(struct ept *ept);

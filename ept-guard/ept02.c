@@ -36,81 +36,61 @@ uint64_t ept02_pointer(const struct ept02 *ept02)
 static void drop(struct ept02 *ept02)
 {
     ept_clear(&ept02->tree);
-    ept02->empty = true;
     cpu_count_stat(this_cpu(), STAT_ept02_drops);
 }
 
-/* The tree used least recently; `unused` leaves out those that active vmcs12s have. NULL if there is none. */
-static struct ept02 *oldest_tree(const struct ept02 *spare, bool unused)
+void ept02_clear_all(void)
+{
+    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
+        if (t->eptp12 != 0)
+            drop(t);
+    }
+}
+
+void ept02_make_room(void)
+{
+    ept02_clear_all();
+    host_ept_rebuild();
+    flush_all_cpus(this_cpu());
+}
+
+/* The tree of `eptp12`, or else the slot used least recently, if at all, of those that no active vmcs12 has; or NULL. */
+static struct ept02 *find(uint64_t eptp12)
 {
     struct ept02 *oldest = NULL;
 
     for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
-        if (t == spare || t->eptp12 == 0 || t->empty || (unused && t->users != 0))
-            continue;
-        if (oldest == NULL || t->last_use < oldest->last_use)
+        if (t->eptp12 == eptp12)
+            return t;
+        if (t->users == 0 && (oldest == NULL || t->last_use < oldest->last_use))
             oldest = t;
     }
     return oldest;
 }
 
-/* Makes pages free by dropping a tree's mappings, of one that nobody uses if possible; false if all are empty. */
-static bool make_room(const struct ept02 *spare)
+/* Gives a slot, that of another tree perhaps, to `eptp12`; false when the pool is empty. */
+static bool assign(struct ept02 *t, uint64_t eptp12)
 {
-    struct ept02 *oldest = oldest_tree(spare, true);
-
-    if (oldest == NULL)
-        oldest = oldest_tree(spare, false);
-    if (oldest == NULL)
-        return false;
-    drop(oldest);
-    flush_all_cpus(this_cpu());
-    return true;
-}
-
-/* Frees the slot of a tree that no active vmcs12 has; false if there is none. */
-static bool free_slot(void)
-{
-    struct ept02 *oldest = NULL;
-
-    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
-        if (t->users == 0 && (oldest == NULL || t->last_use < oldest->last_use))
-            oldest = t;
+    if (t->eptp12 != 0) {
+        drop(t);
+        t->eptp12 = 0;
+        flush_all_cpus(this_cpu());
+    } else if (t->tree.root.raw == 0 && !ept_create(&t->tree)) {
+        ept02_make_room();
+        if (!ept_create(&t->tree))
+            return false;
     }
-    if (oldest == NULL)
-        return false;
-    drop(oldest);
-    oldest->eptp12 = 0;
-    flush_all_cpus(this_cpu());
+    t->eptp12 = eptp12;
+    t->stale = false;
     return true;
-}
-
-static struct ept02 *find(uint64_t eptp12)
-{
-    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
-        if (t->eptp12 == eptp12)
-            return t;
-    }
-    return NULL;
 }
 
 struct ept02 *ept02_get(uint64_t eptp12)
 {
     struct ept02 *t = find(eptp12);
 
-    if (t == NULL) {
-        t = find(0);
-        if (t == NULL && free_slot())
-            t = find(0);
-        if (t == NULL)
-            return NULL;
-        while (t->tree.root.raw == 0 && !ept_create(&t->tree)) {
-            if (!make_room(t))
-                return NULL;
-        }
-        t->eptp12 = eptp12;
-        t->stale = false;
-    }
+    if (t == NULL || (t->eptp12 != eptp12 && !assign(t, eptp12)))
+        return NULL;
     t->users++;
     t->last_use = ++uses;
     return t;
@@ -164,12 +144,12 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
         if ((permissions & access) != access)
             return EPT02_VIOLATION;
     }
-    while (!ept_map(&ept02->tree, address, level, part | permissions)) {
-        if (!make_room(ept02) && !make_room(NULL))
+    if (!ept_map(&ept02->tree, address, level, part | permissions)) {
+        ept02_make_room();
+        if (!ept_map(&ept02->tree, address, level, part | permissions))
             return EPT02_FULL;
     }
     frames_note_mapped(hpa(part & EPT_ADDRESS), ept_page_bytes(level));
-    ept02->empty = false;
     cpu_count_stat(this_cpu(), STAT_ept02_fills);
     if (ept_has_released())
         flush_all_cpus(this_cpu());
@@ -212,8 +192,7 @@ static void sync_table(hpa_t mine, hpa_t theirs, unsigned level, uint64_t permis
         if ((entry12 & EPT_RWX) == 0 || ept12_misconfigured(&format, entry12, level) ||
             (flags && (entry12 & EPT_ACCESSED) == 0) || ept_is_leaf(entry, level) != ept_is_leaf(entry12, level) ||
             (ept_is_leaf(entry, level) && !leaf_in_sync(entry, entry12, level, permissions, flags))) {
-            phys_write64(where, 0);
-            ept_release(entry, level);
+            ept_replace(where, level, 0);
         } else if (!ept_is_leaf(entry, level)) {
             sync_table(hpa(entry & EPT_ADDRESS), hpa(entry12 & EPT_ADDRESS), level - 1, permissions & entry12, flags);
         }
@@ -235,14 +214,6 @@ void ept02_mark_stale(uint64_t eptp12)
     for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
         if (t->eptp12 != 0 && (eptp12 == 0 || ((t->eptp12 ^ eptp12) & EPT_ADDRESS) == 0))
             t->stale = true;
-    }
-}
-
-void ept02_clear_all(void)
-{
-    for (struct ept02 *t = trees; t < trees + EPT02_MAX; t++) {
-        if (t->eptp12 != 0)
-            drop(t);
     }
 }
 

@@ -15,7 +15,6 @@ struct ept02 {
     uint64_t eptp12; /* 0: free */
     struct ept tree;
     uint64_t last_use;
-    bool empty;          /* nothing but the root is in use */
     uint32_t users;      /* vmcs12s that have this tree loaded in their vmcs02 */
     volatile bool stale; /* the host executed INVEPT: compare with EPT12 before the next entry */
 };
@@ -47,6 +46,9 @@ void ept02_mark_stale(uint64_t eptp12);
 
 /* Drops what all trees map, to be made again on demand. The caller flushes all CPUs. */
 void ept02_clear_all(void);
+
+/* The pool is empty: drops what all trees and the host's EPT map, and flushes all CPUs. */
+void ept02_make_room(void);
 
 /* Removes mappings of `frame` that have any of `permissions` (EPT_*) from all trees. The caller flushes all CPUs. */
 void ept02_revoke(hpa_t frame, uint64_t permissions);
