@@ -305,8 +305,11 @@ bool vm_bind(struct vcpu *vcpu, uint64_t region)
 
 void vm_unbind(struct vcpu *vcpu)
 {
-    if (vcpu->region != 0)
+    if (vcpu->region != 0) {
+        host_ept_remove(hpa(vcpu->region), LEVEL_4K); /* the host may have read ones there */
+        flush_all_cpus(this_cpu());
         cv_assert(frame_event(hpa(vcpu->region), FRAME_VM_RETURN));
+    }
     vcpu->region = 0;
     vcpu->state = VCPU_ABSENT;
 }

@@ -71,7 +71,8 @@ enum host_ept_answer host_ept_violation(hpa_t address, bool write)
         return HOST_EPT_OUTSIDE;
     if (write && frame_state(address) == FRAME_WATCHED)
         nested_frame_written(address);
-    vm_frame_touched(address);
+    if (write || frame_state(address) != FRAME_BOUND) /* reading all of memory must not end a VM */
+        vm_frame_touched(address);
     if (!frame_event(address, write ? FRAME_HOST_WRITE : FRAME_HOST_READ)) {
         if (write)
             return HOST_EPT_LAYER;

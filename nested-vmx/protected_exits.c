@@ -245,15 +245,17 @@ static void exit_io(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
 /* ---- MSRs ---- */
 
 /*
- * INIT and SIPI of the guest: the first ones start a vCPU, which the host begins at the AP start page; later ones stay
+ * NMIs between vCPUs as the policy says. INIT and SIPI of the guest: the first ones start a vCPU, which the host begins at the AP start page; later ones stay
  * inside. True if the host shall see the write, with `*icr` changed.
  */
 static bool start_vcpu(struct vm *vm, uint64_t *icr)
 {
-    enum { DELIVERY_INIT = 5, DELIVERY_STARTUP = 6 };
+    enum { DELIVERY_NMI = 4, DELIVERY_INIT = 5, DELIVERY_STARTUP = 6 };
     unsigned delivery = (unsigned)(*icr >> 8) & 7, shorthand = (unsigned)(*icr >> 18) & 3;
     uint64_t target = *icr >> 32;
 
+    if (delivery == DELIVERY_NMI) /* the host could not bring it */
+        return (vm->descriptor->flags & BUNDLE_FLAG_NMI) != 0;
     if (delivery != DELIVERY_INIT && delivery != DELIVERY_STARTUP)
         return true;
     if (shorthand != 0 || target >= vm->descriptor->vcpu_count || vm->vcpus[target]->state >= VCPU_LAUNCHES)

@@ -73,13 +73,13 @@ static bool all_ones(hpa_t page)
 
 /*
  * No mapping of a frame that is not the host's, no write to a watched frame or the trapped APIC, identity only; but for
- * the page of all-ones that is read in place of the layer's.
+ * the page of all-ones that is read in place of the layer's and of bound frames.
  */
 static void check_leaf(uint64_t address, uint64_t leaf, unsigned level, void *context)
 {
     bool trap = *(const bool *)context;
 
-    if (frame_state(hpa(address)) == FRAME_LAYER) {
+    if (frame_state(hpa(address)) == FRAME_LAYER || frame_state(hpa(address)) == FRAME_BOUND) {
         if (level != LEVEL_4K || (leaf & EPT_WRITE) != 0 || !all_ones(hpa(leaf & EPT_ADDRESS)))
             fail_msg("%#llx is not hidden", (unsigned long long)address);
         return;

@@ -413,8 +413,10 @@ static void a_bound_region_is_nobodys_to_touch(void **state)
     assert_ptr_equal(vm_bound(region), a.vm->vcpus[1]);
     assert_ptr_equal(a.vm->vcpus[1]->active_on, fake_cpu);
     assert_true(filled(region, JUNK));
+    host_touches(region, false);
     vm_unbind(a.vm->vcpus[1]);
     check_world();
+    assert_false(host_maps(region)); /* the ones are gone, too */
     assert_null(vm_bound(region));
     assert_int_equal(frame_state(hpa(region)), FRAME_HOST);
     vm_unbind(a.vm->vcpus[1]);
@@ -441,7 +443,9 @@ static void the_hosts_touch_ends_a_vcpu_and_the_last_one_the_vm(void **state)
     uint64_t first = bind(a.vm->vcpus[0]), second = bind(a.vm->vcpus[1]);
 
     (void)state;
-    host_touches(first, false);
+    host_touches(first, false); /* reads as ones: a dump of all memory ends nothing */
+    assert_ptr_equal(vm_bound(first), a.vm->vcpus[0]);
+    host_touches(first, true);
     assert_int_equal(a.vm->vcpus[0]->state, VCPU_ABSENT);
     assert_int_equal(a.vm->vcpus[0]->region, 0);
     assert_null(vm_bound(first));
@@ -558,7 +562,7 @@ static void a_vcpu_is_given_away_once(void **state)
     wait_for_second();
     assert_true(vm_bind(a.vm->vcpus[1], region));
     assert_null(vm_awaited(a.eptp));
-    host_touches(region, false);
+    host_touches(region, true);
     a.vm->vcpus[1]->state = VCPU_WAITS; /* the guest starts it once more */
     assert_null(vm_awaited(a.eptp));
     a.vm->vcpus[1]->active_on = NULL; /* the host clears the old vmcs12 */
