@@ -261,10 +261,13 @@ static bool controls_suit(const struct vmcs12 *v)
 
 static void take_registers(struct vcpu *vcpu, const uint64_t answer[GPR_COUNT])
 {
-    uint64_t *gpr = vcpu->regs.gpr, mask = ~UINT64_C(0) >> (64 - 8 * vcpu->answer_bytes);
+    uint64_t *gpr = vcpu->regs.gpr;
 
-    if ((vcpu->accept & ACCEPT_RAX) != 0)
+    if ((vcpu->accept & ACCEPT_RAX) != 0) {
+        uint64_t mask = ~UINT64_C(0) >> (64 - 8 * vcpu->answer_bytes);
+
         gpr[RAX] = (answer[RAX] & mask) | (vcpu->answer_bytes < 4 ? gpr[RAX] & ~mask : 0);
+    }
     if ((vcpu->accept & ACCEPT_EDX_EAX) != 0) {
         gpr[RAX] = (uint32_t)answer[RAX];
         gpr[RDX] = (uint32_t)answer[RDX];
@@ -286,6 +289,7 @@ static bool take_answer(const struct cpu *cpu, const struct vmcs12 *v)
     take_registers(vcpu, cpu->gpr);
     if ((vcpu->accept & ACCEPT_STRING) == 0 || protected_string_done(vcpu, vcpu->regs.gpr, cpu->gpr[RAX]))
         host_skip_bytes(vcpu->real_length);
+    vcpu->accept = 0; /* done: it can't fault any more */
     return true;
 }
 
