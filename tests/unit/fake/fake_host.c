@@ -30,6 +30,7 @@ enum {
 struct cpu *cpus[BOOT_CPU_MAX];
 struct boot_info *boot;
 struct host_calls host_calls;
+void (*host_check_protected)(void);
 
 static struct boot_info boot_info;
 static struct cpu host_cpus[HOST_CPUS];
@@ -102,9 +103,17 @@ void host_nmi_window_exit(struct cpu *cpu)
     host_calls.nmi_window++;
 }
 
+/* As the real one, for a processor in protected mode. */
 void exit_reinject(void)
 {
+    uint32_t info = (uint32_t)hw_vmread(VMCS_IDT_VECTORING_INFO);
+
     host_calls.reinjected++;
+    if ((info & INTR_VALID) == 0)
+        return;
+    hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, info & ~INTR_NMI_UNBLOCKING);
+    if ((info & INTR_ERROR_VALID) != 0)
+        hw_vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, hw_vmread(VMCS_IDT_VECTORING_ERROR_CODE));
 }
 
 /* ---- Start. ---- */
@@ -196,6 +205,11 @@ static struct outcome look(uint64_t rip_before, unsigned length)
 {
     uint64_t rip, flags, info;
 
+    if (fake_cpu->in_l2 && fake_cpu->vcpu != NULL) {
+        REQUIRE(host_check_protected != NULL);
+        host_check_protected();
+        return (struct outcome){ ENTERED, 0 };
+    }
     if (fake_cpu->in_l2) {
         REQUIRE(fake_loaded_vmcs().raw == fake_cpu->current->vmcs02.raw);
         host_check_vmcs02();
@@ -417,7 +431,7 @@ static void check_lists(void)
         REQUIRE(!intercepts_known_msr(list[i].msr, true));
 }
 
-static void check_host_state(void)
+void host_check_host_state(void)
 {
     REQUIRE(hw_vmread(VMCS_HOST_RIP) == (uint64_t)vmexit_entry);
     REQUIRE(hw_vmread(VMCS_HOST_RSP) == (uint64_t)(fake_cpu->gpr + GPR_COUNT));
@@ -452,7 +466,7 @@ void host_check_vmcs02(void)
     REQUIRE(link == UINT64_MAX || (link & 0xfff) != 0);
     check_bitmaps(proc);
     check_lists();
-    check_host_state();
+    host_check_host_state();
 }
 
 /* Weak: without protected VMs. */

@@ -54,6 +54,10 @@ struct outcome host_entry_refused(uint64_t error);
 
 /* What must hold of a vmcs02 when it is entered; aborts if it does not. */
 void host_check_vmcs02(void);
+void host_check_host_state(void); /* part of it: where exits end up */
+
+/* Likewise of a protected vCPU's VMCS, which is loaded. */
+extern void (*host_check_protected)(void);
 
 /* How often the layer did the host's work for a VM, by kind; for exits that it keeps. */
 struct host_calls {
