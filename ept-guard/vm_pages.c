@@ -209,7 +209,7 @@ void vm_frame_touched(hpa_t pa)
         return;
     vm = &vms[frame_owner(frame, &gfn)];
     if (state == FRAME_BOUND) {
-        cv_assert(frame_event(frame, FRAME_VM_RETURN));
+        vm_unbind(vm->vcpus[gfn]);
         vm_vcpu_gone(vm->vcpus[gfn]);
         return;
     }

@@ -456,6 +456,21 @@ static void the_hosts_touch_ends_a_vcpu_and_the_last_one_the_vm(void **state)
     assert_stopped(&a, VM_STOP_HOST_GONE, 1);
 }
 
+/* Whoever gives the frame back, the host finds its own contents there again. */
+static void a_region_that_was_read_as_ones_reads_as_itself_again(void **state)
+{
+    uint64_t region = bind(a.vm->vcpus[1]);
+
+    (void)state;
+    bind(a.vm->vcpus[0]);
+    host_touches(region, false);
+    assert_true(host_maps(region));
+    offer(&plain, 0x5000, region);
+    assert_int_equal(plain_touches(0x5000, EPT_READ), EPT02_FILLED);
+    assert_int_equal(frame_state(hpa(region)), FRAME_HOST);
+    host_touches(region, false);
+}
+
 /* A vCPU that only waits to be brought keeps nothing alive. */
 static void a_waiting_vcpu_is_no_vcpu(void **state)
 {
@@ -783,6 +798,7 @@ int main(void)
     TEST(a_bound_region_is_nobodys_to_touch);
     TEST(only_frames_of_the_host_can_be_bound);
     TEST(the_hosts_touch_ends_a_vcpu_and_the_last_one_the_vm);
+    TEST(a_region_that_was_read_as_ones_reads_as_itself_again);
     TEST(a_waiting_vcpu_is_no_vcpu);
     TEST(a_bound_region_as_memory_of_another_vm);
     TEST(a_vms_last_region_as_its_own_memory);
