@@ -113,7 +113,7 @@ static enum attack_result gp_after_out(struct victim *vm)
 
 static const struct attack attacks[] = {
     FORGED_RIP("answer.one-byte-further", HLT, 1),
-    FORGED_RIP("answer.two-bytes-back", HLT, -2),
+    FORGED_RIP("answer.three-bytes-back", HLT, -3),
     FORGED_RIP("answer.elsewhere", HLT, ABSOLUTE),
     FORGED_RIP("answer.port-elsewhere", IO, ABSOLUTE),
     FORGED_RIP("answer.rdmsr-one-byte-further", RDMSR, 1),

@@ -127,5 +127,11 @@ void suite_attacks(void)
     attacks_answers();
     attacks_events();
     attacks_controls();
+    attacks_two_cpus();
+    attacks_regions();
+    attacks_clock();
+    attacks_launch();
+    attacks_start();
+    attacks_end();
     vmx_disable();
 }

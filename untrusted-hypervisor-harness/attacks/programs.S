@@ -217,6 +217,40 @@ PROGRAM clock
     jmp 2b
 PROGRAM_END clock
 
+/* ---- The launch call once more ---- */
+
+PROGRAM again
+    BEGIN
+    REPORT REPORT_READY
+1:  movl $0x43560100, %eax
+    movl $GA_DESCRIPTOR, %ebx
+    movl $4096, %ecx
+    vmcall
+    cmpl $65, %eax
+    jne 2f
+    REPORT REPORT_OK
+    jmp 1b
+2:  REPORT REPORT_BAD
+    hlt
+    jmp 2b
+PROGRAM_END again
+
+/* ---- For a second vmcs12: reads the first secret; makes a launch call; makes an AP's call ---- */
+
+PROGRAM reader
+    movl $GA_SECRET, %esi
+    movq (%rsi), %rax
+    hlt
+PROGRAM_END reader
+
+PROGRAM joiner
+    movl $0x43560101, %eax
+    vmcall
+    movl $PORT_LAUNCH_ERROR, %edx
+    outl %eax, %dx
+    hlt
+PROGRAM_END joiner
+
 /* ---- A second vCPU: INIT and SIPI after the first report, then reports for ever ---- */
 
 PROGRAM smp

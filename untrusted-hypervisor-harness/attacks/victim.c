@@ -36,6 +36,9 @@ DECLARE(events)
 DECLARE(fault)
 DECLARE(clock)
 DECLARE(smp)
+DECLARE(again)
+DECLARE(reader)
+DECLARE(joiner)
 DECLARE(ap)
 DECLARE(state)
 
@@ -94,7 +97,7 @@ static void build_program(const struct victim *vm, enum program_index program)
     const uint8_t *const programs[][2] = {
         [PROGRAM_PAGES] = PROGRAM(pages), [PROGRAM_WRITER] = PROGRAM(writer), [PROGRAM_EVENTS] = PROGRAM(events),
         [PROGRAM_FAULT] = PROGRAM(fault), [PROGRAM_CLOCK] = PROGRAM(clock),   [PROGRAM_SMP] = PROGRAM(smp),
-        [PROGRAM_STATE] = PROGRAM(state),
+        [PROGRAM_STATE] = PROGRAM(state), [PROGRAM_AGAIN] = PROGRAM(again),
     };
 
     copy_program(vm, GA_PROGRAM, programs[program][0], programs[program][1]);
@@ -272,9 +275,18 @@ void victim_build(struct victim *vm, unsigned index, enum program_index program,
     fill_bytes(vm->v.reg, 0, sizeof(vm->v.reg));
 }
 
-void victim_build_second(struct victim *vm, uint64_t rip, uint64_t cr3)
+void victim_place(uint64_t frame, enum helper helper)
 {
-    vcpu_init_at(&vm->second, victim_region(vm->index, 1), MODE_LONG, MEMORY_OFFSET_4K, ARENA(ARENA_GUEST));
+    const uint8_t *const helpers[][2] = {
+        [HELPER_READ] = PROGRAM(reader), [HELPER_JOIN] = PROGRAM(joiner), [HELPER_LAUNCH] = PROGRAM(common)
+    };
+
+    copy_bytes(physical_pointer(frame), helpers[helper][0], (uint64_t)(helpers[helper][1] - helpers[helper][0]));
+}
+
+void victim_build_second(struct victim *vm, uint64_t region, uint64_t rip, uint64_t cr3)
+{
+    vcpu_init_at(&vm->second, region, MODE_LONG, MEMORY_OFFSET_4K, ARENA(ARENA_GUEST));
     vcpu_set_base(&vm->second, FIELD_EPT_POINTER, ept_pointer(&vm->v.ept));
     build_controls(&vm->second);
     build_state(&vm->second, rip, cr3);
@@ -324,6 +336,7 @@ bool victim_answer(struct victim *vm, uint32_t reason)
     switch (reason) {
     case EXIT_EXTERNAL_INTERRUPT: *(volatile uint32_t *)physical_pointer(0xfee000b0) = 0; return true;
     case EXIT_PREEMPTION_TIMER: return true;
+    case EXIT_EPT_MISCONFIGURATION: return vm->bring(vm, vcpu_get(FIELD_GUEST_PHYSICAL_ADDRESS));
     case EXIT_EPT_VIOLATION: return answer_memory(vm);
     case EXIT_IO: answer_port(v); return true;
     case EXIT_RDMSR:
@@ -396,6 +409,30 @@ bool victim_start(struct victim *vm)
          vm->last_exit, vcpu_get(FIELD_EXIT_QUALIFICATION), vcpu_get(FIELD_GUEST_PHYSICAL_ADDRESS), vm->launch_answer,
          stop_names[victim_stop_reason(vm)]);
     return false;
+}
+
+uint32_t victim_run_second(struct victim *vm)
+{
+    for (unsigned i = 0; i < EXITS_MAX; i++) {
+        uint32_t reason;
+
+        if (vcpu_run(&vm->second).kind != OUTCOME_EXIT)
+            return RUN_REFUSED;
+        reason = (uint32_t)vcpu_get(FIELD_EXIT_REASON);
+        if (reason == EXIT_TRIPLE_FAULT || (reason & EXIT_ENTRY_FAILURE) != 0)
+            return RUN_DOWN;
+        if (reason == EXIT_EPT_VIOLATION && vm->bring(vm, vcpu_get(FIELD_GUEST_PHYSICAL_ADDRESS)))
+            continue;
+        if (reason == EXIT_PREEMPTION_TIMER)
+            continue;
+        if (reason != EXIT_IO)
+            return RUN_OTHER;
+        victim_skip();
+        vm->launch_answer = vm->second.reg[REG_RAX];
+        return vcpu_get(FIELD_EXIT_QUALIFICATION) >> 16 == PORT_REPORT ? (uint32_t)vm->second.reg[REG_RAX]
+                                                                       : RUN_LAUNCH_ERROR;
+    }
+    return RUN_ENDLESS;
 }
 
 /* ---- The end ---- */

@@ -27,7 +27,8 @@ enum program_index {
     PROGRAM_FAULT,
     PROGRAM_CLOCK,
     PROGRAM_SMP,
-    PROGRAM_STATE
+    PROGRAM_STATE,
+    PROGRAM_AGAIN
 };
 
 /* vm_stops.def, as HYPERCALL_VM numbers them. */
@@ -104,8 +105,16 @@ static inline bool victim_is_secret(const struct victim *vm, uint64_t word)
     return (word ^ SECRET_KEY) - vm->seed < 0x2000;
 }
 
-/* A second vmcs12 on the same EPT12, current afterwards, whose guest is in 64-bit mode at `rip`. */
-void victim_build_second(struct victim *vm, uint64_t rip, uint64_t cr3);
+/* A second vmcs12 in `region`, on the same EPT12, current afterwards, whose guest is in 64-bit mode at `rip`. */
+void victim_build_second(struct victim *vm, uint64_t region, uint64_t rip, uint64_t cr3);
+
+/* Runs it to its next report, whose code is returned, or until something else ended the run; current then. */
+uint32_t victim_run_second(struct victim *vm);
+
+/* Code for it. */
+enum helper { HELPER_READ, HELPER_JOIN, HELPER_LAUNCH };
+void victim_place(uint64_t frame, enum helper helper);
+
 /* The region that vCPU `n` runs with. */
 uint64_t victim_region(unsigned index, unsigned n);
 

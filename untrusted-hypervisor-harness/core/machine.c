@@ -76,7 +76,9 @@ void *memset(void *to, int value, size_t size)
 
 void clear_pages(uint64_t address, unsigned count)
 {
-    fill_bytes(physical_pointer(address), 0, count * PAGE_SIZE);
+    uint64_t words = count * (PAGE_SIZE / 8);
+
+    __asm__ volatile("rep stosq" : "+D"(address), "+c"(words) : "a"(0) : "memory");
 }
 
 static uint64_t *table(unsigned index)
