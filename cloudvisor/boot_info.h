@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the EFI loader hands to the layer, and the head of the layer's image that the loader reads.
+ * What the EFI loader hands to the layer; loader/layer_image.h has the head of the layer's image that the loader reads.
  * The loader is trusted (it is measured with the layer); everything here is still bounds-checked once.
  */
 #ifndef CLOUDVISOR_BOOT_INFO_H
@@ -8,26 +8,11 @@
 
 #include <stdint.h>
 
-#define LAYER_IMAGE_MAGIC UINT64_C(0x524559414c564330) /* "0CVLAYER" */
-#define BOOT_INFO_MAGIC   UINT64_C(0x4f464e49544f4f42) /* "BOOTINFO" */
+#define BOOT_INFO_MAGIC UINT64_C(0x4f464e49544f4f42) /* "BOOTINFO" */
 
 /* Virtual addresses in root mode. The image is linked for LAYER_VA; all RAM appears at DIRECT_MAP_VA. */
 #define LAYER_VA      UINT64_C(0xffffff8000000000)
 #define DIRECT_MAP_VA UINT64_C(0xffff800000000000)
-
-/*
- * The first bytes of layer.bin. Offsets are from the image's start and multiples of 4 KiB where they part
- * protections: [0, text_end) read+execute, [text_end, rodata_end) read, [rodata_end, memory_end) read+write.
- * The first page holds this header and the entry code and must also be mapped executable at its physical address.
- */
-struct layer_image_header {
-    uint64_t magic;
-    uint64_t entry_offset; /* layer_entry_fn, called at its physical address, on the firmware's page tables */
-    uint64_t text_end;
-    uint64_t rodata_end;
-    uint64_t file_size;  /* bytes in layer.bin */
-    uint64_t memory_end; /* with .bss; the rest of the reserved region is free for the layer's pools */
-};
 
 enum { BOOT_MEMORY_MAX = 256, BOOT_CPU_MAX = 64 };
 
@@ -53,9 +38,8 @@ struct boot_info {
     uint64_t acpi_rsdp;   /* physical, 0 if the firmware has none */
     uint32_t cpu_count;
     uint32_t verbosity;             /* 0 errors, 1 info, 2 debug */
-    uint32_t init_mode;             /* enum boot_init_mode */
+    uint32_t init_mode;             /* enum boot_init_mode; with a single CPU: EXIT */
     uint32_t log_port;              /* enum boot_log_port */
-    uint32_t unlisted_cpus;         /* 1: there may be CPUs that the firmware does not list or has disabled */
     uint32_t shadowing;             /* 1: use hardware VMCS shadowing where the CPU has it */
     uint32_t tsc_khz;               /* of the time-stamp counter; 0: not known */
     uint32_t apic_id[BOOT_CPU_MAX]; /* by CPU index; 0 is the boot CPU */

@@ -100,8 +100,6 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
         return DEMOTE_UNSUITABLE_CPU;
     physical_bits = (hw_cpuid(0x80000008, 0).eax & 0xff) - key_id_bits();
     mtrr_read(&mtrrs, physical_bits, read_msr);
-    if (boot->cpu_count == 1 && boot->unlisted_cpus == 0)
-        boot->init_mode = BOOT_INIT_EXIT;
     trap = boot->init_mode == BOOT_INIT_TRAP;
     page_1g = (caps_hw.ept_vpid & EPT_CAP_1G) != 0;
     format = ept12_format(&caps_offer, physical_bits);

@@ -111,7 +111,7 @@ uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame
 
 /* The layer's one IDT. */
 void cpu_init_idt(void);
-const void *cpu_idt(void);
+extern uint64_t cpu_idt[256][2];
 
 /* Sets the host-state area of the loaded VMCS for this CPU: how root mode starts on every VM exit. */
 void cpu_write_host_state(struct cpu *cpu);

@@ -3,14 +3,6 @@
 #include "cloudvisor/log.h"
 #include "cloudvisor/cpu.h"
 
-struct gate {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_middle;
-    uint32_t offset_high, reserved;
-};
-_Static_assert(sizeof(struct gate) == 16, "IDT gate");
-
 struct exception_frame {
     uint64_t gpr[GPR_COUNT];
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
@@ -22,33 +14,24 @@ struct fixup {
 
 enum { STUB_COUNT = 32, STUB_BYTES = 16 };
 enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_MC = 18, IST_NMI = 1, IST_FATAL = 2 };
-#define GATE_INTERRUPT 0x8e
+#define GATE_INTERRUPT UINT64_C(0x8e0000000000)
 
 extern const char exception_stubs[STUB_COUNT][STUB_BYTES], nmi_entry[];
 extern const struct fixup layer_fixup_start[], layer_fixup_end[];
 extern const char layer_start[];
 
-static struct gate idt[256]; /* beyond the stubs nothing is present */
+uint64_t cpu_idt[256][2]; /* beyond the stubs nothing is present */
 
+/* SDM "64-Bit Mode IDT": gates of 16 bytes. */
 void cpu_init_idt(void)
 {
     for (unsigned i = 0; i < STUB_COUNT; i++) {
         uint64_t at = (uint64_t)(i == VECTOR_NMI ? nmi_entry : exception_stubs[i]);
+        uint64_t stack = i == VECTOR_NMI ? IST_NMI : i == VECTOR_DF || i == VECTOR_MC ? IST_FATAL : 0;
 
-        idt[i] = (struct gate){ .offset_low = (uint16_t)at,
-                                .selector = SEL_CODE,
-                                .type = GATE_INTERRUPT,
-                                .offset_middle = (uint16_t)(at >> 16),
-                                .offset_high = (uint32_t)(at >> 32) };
+        cpu_idt[i][0] = (at & 0xffff) | SEL_CODE << 16 | stack << 32 | GATE_INTERRUPT | (at & 0xffff0000) << 32;
+        cpu_idt[i][1] = at >> 32;
     }
-    idt[VECTOR_NMI].ist = IST_NMI;
-    idt[VECTOR_DF].ist = IST_FATAL;
-    idt[VECTOR_MC].ist = IST_FATAL;
-}
-
-const void *cpu_idt(void)
-{
-    return idt;
 }
 
 void exception_handle(struct exception_frame *frame);

@@ -15,27 +15,23 @@ void *memset(void *to, int value, size_t n)
     return start;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n)
-{
-    size_t words = n / 8, bytes = n % 8;
-    void *start = to;
-
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-    return start;
-}
-
 void *memmove(void *to, const void *from, size_t n)
 {
     unsigned char *t = to;
     const unsigned char *f = from;
+    size_t words = n / 8, bytes = n % 8;
 
-    if ((uintptr_t)to - (uintptr_t)from >= n)
-        return memcpy(to, from, n);
-    while (n-- > 0)
-        t[n] = f[n];
+    if ((uintptr_t)to - (uintptr_t)from < n) {
+        while (n-- > 0)
+            t[n] = f[n];
+        return to;
+    }
+    __asm__ volatile("rep movsq" : "+D"(t), "+S"(f), "+c"(words) : : "memory");
+    __asm__ volatile("rep movsb" : "+D"(t), "+S"(f), "+c"(bytes) : : "memory");
     return to;
 }
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n) __attribute__((alias("memmove")));
 
 int memcmp(const void *a, const void *b, size_t n)
 {

@@ -12,21 +12,14 @@
 
 enum { PORT_KEYBOARD = 0x64, COMMAND_RESET = 0xfe, PORT_RESET_CONTROL = 0xcf9, RESET_CPU = 0x04 };
 enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc, PIIX4_PM = 0x80000b00, PIIX4_ID = 0x71138086, PIIX4_PMBA = 0x40 };
-enum {
-    FADT_DSDT = 40,
-    FADT_PM1A_EVENT = 56,
-    FADT_PM1A_CONTROL = 64,
-    FADT_PM1B_CONTROL = 68,
-    FADT_RESET_SPACE = 116,
-    FADT_RESET_ADDRESS = 120,
-    SPACE_IO = 1
-};
-#define SLEEP_ENABLE      UINT32_C(0x2000)
-#define SLEEP_TYPE(value) ((value) >> 10 & 7u)
-#define WAKE_STATUS_BYTE  UINT32_C(0x80)
+enum { FADT_DSDT = 40, FADT_PM1A_EVENT = 56, FADT_PM1A_CONTROL = 64, FADT_PM1B_CONTROL = 68 };
+enum { FADT_RESET_SPACE = 116, FADT_RESET_ADDRESS = 120, SPACE_IO = 1 };
+#define SLEEP_ENABLE(high) (((high)&0x20) != 0) /* of the control register's second byte */
+#define SLEEP_TYPE(high)   ((high) >> 2 & 7u)
+#define WAKE_STATUS_BYTE   UINT32_C(0x80)
 
 static struct {
-    uint16_t event, control_a, control_b, reset;
+    uint16_t event, control[2], reset;
     unsigned type_s5;
     bool refused;
 } power;
@@ -90,14 +83,14 @@ static void find_ports(void)
 
     if (fadt != 0) {
         power.event = (uint16_t)table_read(fadt, FADT_PM1A_EVENT, 4);
-        power.control_a = (uint16_t)table_read(fadt, FADT_PM1A_CONTROL, 4);
-        power.control_b = (uint16_t)table_read(fadt, FADT_PM1B_CONTROL, 4);
+        power.control[0] = (uint16_t)table_read(fadt, FADT_PM1A_CONTROL, 4);
+        power.control[1] = (uint16_t)table_read(fadt, FADT_PM1B_CONTROL, 4);
         power.type_s5 = find_s5_type(table_read(fadt, FADT_DSDT, 4));
         if (table_read(fadt, FADT_RESET_SPACE, 1) == SPACE_IO)
             power.reset = (uint16_t)table_read(fadt, FADT_RESET_ADDRESS, 8);
     } else if (pci_read(0) == PIIX4_ID) {
         power.event = (uint16_t)(pci_read(PIIX4_PMBA) & 0xffc0);
-        power.control_a = power.event != 0 ? power.event + PM1_CONTROL : 0;
+        power.control[0] = power.event != 0 ? power.event + PM1_CONTROL : 0;
     }
 }
 
@@ -112,9 +105,9 @@ static void intercept_register(uint16_t port)
 void power_init(void)
 {
     find_ports();
-    intercept_register(power.control_a);
-    intercept_register(power.control_b);
-    cv_log(LOG_DEBUG, "power: PM1 control %x and %x, S5 type %u, reset %x", power.control_a, power.control_b,
+    intercept_register(power.control[0]);
+    intercept_register(power.control[1]);
+    cv_log(LOG_DEBUG, "power: PM1 control %x and %x, S5 type %u, reset %x", power.control[0], power.control[1],
            power.type_s5, power.reset);
 }
 
@@ -126,42 +119,38 @@ void power_guard_resets(void)
         intercepts_add_port(power.reset);
 }
 
-/* The high byte that a write of `bytes` at `port` puts into the PM1 control register `control`; -1 if none. */
-static int control_high_byte(uint16_t control, uint16_t port, unsigned bytes, uint32_t value)
+/* True if the write starts a sleep state, of `*type`. */
+static bool starts_sleep(uint16_t port, unsigned bytes, uint32_t value, unsigned *type)
 {
-    unsigned offset = (unsigned)control + 1 - port;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned offset = (unsigned)power.control[i] + 1 - port;
 
-    return control != 0 && offset < bytes ? (int)(value >> (8 * offset) & 0xff) : -1;
-}
-
-/* A write that starts a sleep state, as 16 bits at the control register; 0 if it is none. */
-static uint32_t sleep_request(uint16_t port, unsigned bytes, uint32_t value)
-{
-    int high = control_high_byte(power.control_a, port, bytes, value);
-
-    if (high < 0)
-        high = control_high_byte(power.control_b, port, bytes, value);
-    return high >= 0 && ((uint32_t)high << 8 & SLEEP_ENABLE) != 0 ? (uint32_t)high << 8 : 0;
+        if (power.control[i] == 0 || offset >= bytes || !SLEEP_ENABLE(value >> (8 * offset)))
+            continue;
+        *type = SLEEP_TYPE(value >> (8 * offset));
+        return true;
+    }
+    return false;
 }
 
 bool power_host_out(uint16_t port, unsigned bytes, uint32_t value)
 {
-    uint32_t sleep = sleep_request(port, bytes, value);
+    unsigned type;
 
     if ((port == PORT_KEYBOARD && (value & 0xff) == COMMAND_RESET) ||
         (port == PORT_RESET_CONTROL && (value & RESET_CPU) != 0) || (port != 0 && port == power.reset)) {
         cv_log(LOG_INFO, "the host resets the machine through port %x", port);
         vm_end_all(VM_STOP_HOST_RESET, true);
     }
-    if (sleep == 0)
+    if (!starts_sleep(port, bytes, value, &type))
         return true;
-    if (SLEEP_TYPE(sleep) == power.type_s5) {
+    if (type == power.type_s5) {
         cv_log(LOG_INFO, "the host switches the machine off");
         vm_end_all(VM_STOP_HOST_RESET, true);
         return true;
     }
     cv_log_limited(LOG_INFO, "the host asks for sleep type %u: refused; only power-off and suspend-to-idle are served",
-                   SLEEP_TYPE(sleep));
+                   type);
     power.refused = true;
     intercept_register(power.event);
     return false;

@@ -33,7 +33,7 @@ void cpu_write_host_state(struct cpu *cpu)
     hw_vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
     hw_vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
     hw_vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
-    hw_vmwrite(VMCS_HOST_IDTR_BASE, (uint64_t)cpu_idt());
+    hw_vmwrite(VMCS_HOST_IDTR_BASE, (uint64_t)cpu_idt);
     hw_vmwrite(VMCS_HOST_IA32_SYSENTER_CS, 0);
     hw_vmwrite(VMCS_HOST_IA32_SYSENTER_ESP, 0);
     hw_vmwrite(VMCS_HOST_IA32_SYSENTER_EIP, 0);

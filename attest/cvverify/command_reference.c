@@ -12,7 +12,7 @@
 #include "attest/cvverify/files.h"
 #include "attest/cvverify/json.h"
 #include "attest/cvverify/pe.h"
-#include "cloudvisor/boot_info.h"
+#include "cloudvisor/loader/layer_image.h"
 
 enum { CONFIG_MAX = 64 << 10, LAYER_MAX = 64 << 20 };
 

@@ -103,11 +103,10 @@ static void fill_boot_info(const struct layer *layer, const struct conf *conf, c
     info->ram_top = ram_top > region_end ? ram_top : region_end;
     info->acpi_rsdp = firmware_acpi_rsdp();
     info->verbosity = conf->verbosity;
-    info->init_mode = conf->init_mode;
+    info->init_mode = cpus->count > 1 || cpus->unlisted ? conf->init_mode : BOOT_INIT_EXIT;
     info->log_port = conf->log_port;
     info->shadowing = conf->shadowing;
     info->tsc_khz = capabilities_tsc_khz();
-    info->unlisted_cpus = cpus->unlisted;
     info->cpu_count = cpus->count;
     firmware_boot->CopyMem(info->apic_id, (void *)cpus->apic_id, sizeof(info->apic_id));
     info->memory_count = map->count;

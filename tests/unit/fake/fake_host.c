@@ -51,10 +51,7 @@ void vmexit_entry(void)
 {
 }
 
-const void *cpu_idt(void)
-{
-    return &boot_info;
-}
+uint64_t cpu_idt[256][2];
 
 /* A VMX abort ends in here, for good. */
 void cpu_park(struct cpu *cpu)
@@ -437,7 +434,7 @@ void host_check_host_state(void)
     REQUIRE(hw_vmread(VMCS_HOST_RSP) == (uint64_t)(fake_cpu->gpr + GPR_COUNT));
     REQUIRE(hw_vmread(VMCS_HOST_GS_BASE) == (uint64_t)fake_cpu);
     REQUIRE(hw_vmread(VMCS_HOST_CR3) == boot->root_cr3);
-    REQUIRE(hw_vmread(VMCS_HOST_IDTR_BASE) == (uint64_t)cpu_idt());
+    REQUIRE(hw_vmread(VMCS_HOST_IDTR_BASE) == (uint64_t)cpu_idt);
 }
 
 void host_check_vmcs02(void)
