@@ -12,7 +12,8 @@
 enum { OSXSAVE = 1 << 27, HTT = 1 << 28 };
 
 /* KVM's APIC timer counts nanoseconds, and systems take that from the crystal's frequency. */
-#define CRYSTAL_KHZ UINT32_C(1000000)
+#define CRYSTAL_KHZ UINT64_C(1000000)
+enum { RATIO_MAX = 4096 };
 
 static const struct {
     uint32_t leaf, subleaf;
@@ -38,12 +39,9 @@ static const struct {
     { 0xb, 0, { 0 }, { .ebx = 1, .ecx = 0x100 } }, /* one thread per core */
     { 0xb, 1, { 0 }, { .ecx = 0x201 } },           /* all vCPUs are cores of one package */
     { 0xd, 0, { .ebx = ALL }, { 0 } },
-    { 0xd, 1, { .eax = 5 }, { 0 } }, /* XSAVEOPT, XGETBV of what is in use */
-    { 0xd, 2, { .eax = ALL, .ebx = ALL }, { 0 } },
-    { 0xd, 5, { .eax = ALL, .ebx = ALL }, { 0 } },
-    { 0xd, 6, { .eax = ALL, .ebx = ALL }, { 0 } },
-    { 0xd, 7, { .eax = ALL, .ebx = ALL }, { 0 } },
-    { 0x15, ANY, { 0 }, { .ecx = CRYSTAL_KHZ * 1000 } },
+    { 0xd, 1, { .eax = 5 }, { 0 } },                 /* XSAVEOPT, XGETBV of what is in use */
+    { 0xd, ANY, { .eax = ALL, .ebx = ALL }, { 0 } }, /* components of XCR0 */
+    { 0x15, ANY, { 0 }, { .ecx = (uint32_t)CRYSTAL_KHZ * 1000 } },
     { 0x40000000, ANY, { 0 }, { 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d } }, /* "KVMKVMKVM" */
     { 0x80000000, ANY, { 0 }, { .eax = 0x80000008 } },
     /* LAHF, LZCNT, PREFETCHW; SYSCALL, NX, 1 GiB pages, RDTSCP, long mode */
@@ -77,29 +75,21 @@ static struct hw_cpuid from_table(uint32_t leaf, uint32_t subleaf)
     return (struct hw_cpuid){ 0 };
 }
 
-/*
- * The counter's frequency over the crystal's as a continued fraction, stopped where the numerator times the crystal's
- * kHz would no longer fit 32 bits, as Linux multiplies them.
- */
-static void tsc_ratio(uint32_t tsc_khz, struct hw_cpuid *r)
+/* The counter's frequency over the crystal's: the best numerator and denominator that Linux multiplies in 32 bits. */
+static void tsc_ratio(uint64_t tsc_khz, struct hw_cpuid *r)
 {
-    struct {
-        uint64_t p, q, rest;
-    } last = { 0, 1, tsc_khz }, now = { 1, 0, CRYSTAL_KHZ }, next;
+    uint64_t least = UINT32_MAX, p, q, error;
 
-    while (now.rest != 0) {
-        uint64_t n = last.rest / now.rest;
-
-        next.p = n * now.p + last.p;
-        next.q = n * now.q + last.q;
-        next.rest = last.rest % now.rest;
-        if (next.p * CRYSTAL_KHZ > UINT32_MAX)
-            break;
-        last = now;
-        now = next;
+    r->eax = 1;
+    for (q = 1; q < RATIO_MAX; q++) {
+        p = (tsc_khz * q + CRYSTAL_KHZ / 2) / CRYSTAL_KHZ;
+        error = p * CRYSTAL_KHZ > tsc_khz * q ? p * CRYSTAL_KHZ - tsc_khz * q : tsc_khz * q - p * CRYSTAL_KHZ;
+        if (p * CRYSTAL_KHZ > UINT32_MAX || error * r->eax >= least * q)
+            continue;
+        least = error;
+        r->eax = (uint32_t)q;
+        r->ebx = (uint32_t)p;
     }
-    r->eax = (uint32_t)now.q;
-    r->ebx = (uint32_t)now.p;
 }
 
 /* For vCPU `index` of `count`. */
@@ -124,6 +114,8 @@ static struct hw_cpuid answer(uint32_t index, uint32_t count, uint64_t cr4, uint
     case 0xd:
         r.eax = subleaf == 0 ? vm_xcr0_offer : r.eax;
         r.ecx = subleaf == 0 ? vm_xsave_bytes : 0;
+        if (subleaf > 31 || (subleaf > 1 && (vm_xcr0_offer >> subleaf & 1) == 0))
+            r = (struct hw_cpuid){ 0 };
         break;
     case 0x15: tsc_ratio(boot->tsc_khz, &r); break;
     case 0x16: r.eax = boot->tsc_khz / 1000; break; /* else Linux measures it with a timer that may not be there */

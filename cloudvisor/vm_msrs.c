@@ -11,8 +11,12 @@ enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_PAT = 0x277, MSR_TSC_DEADLINE =
 #define EFER_WRITABLE UINT64_C(0x901) /* SCE, LME, NXE */
 #define APIC_BASE_BSP UINT64_C(0x100)
 
-/* Read and written without an exit: SYSENTER_CS, ESP, EIP; FS_BASE, GS_BASE, KERNEL_GS_BASE. */
-static const uint32_t passed_through[] = { 0x174, 0x175, 0x176, 0xc0000100, 0xc0000101, 0xc0000102 };
+/*
+ * Read and written without an exit, since vm_registers.c or the VMCS switches them: SPEC_CTRL; SYSENTER_CS, ESP, EIP;
+ * STAR, LSTAR, CSTAR, FMASK; FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX.
+ */
+static const uint32_t passed_through[] = { 0x48,       0x174,      0x175,      0x176,      0xc0000081, 0xc0000082,
+                                           0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103 };
 
 /* Where a write of the same value is nothing, and any other #GP unless it is ignored. */
 static const struct {
@@ -29,22 +33,16 @@ static const struct {
     { 0x2ff, true, 0x806 },                /* IA32_MTRR_DEF_TYPE: on, write-back, so that the PAT is used */
 };
 
-/* The processor's own, which vm_registers.c switches or which keep nothing: bits that are seen, bits that may be set. */
+/* The processor's own, which keep nothing: bits that are seen, bits that may be set. */
 static const struct {
     uint32_t msr;
     uint64_t readable, writable;
 } processor[] = {
-    { 0x48, UINT64_MAX, UINT64_MAX }, /* IA32_SPEC_CTRL */
-    { 0x49, 0, 1 },                   /* IA32_PRED_CMD: IBPB */
+    { 0x49, 0, 1 }, /* IA32_PRED_CMD: IBPB */
     /* IA32_ARCH_CAPABILITIES: RDCL_NO, IBRS_ALL, RSBA; SSB_NO, MDS_NO, PSCHANGE_MC_NO; TAA_NO; SBDR_SSDP_NO, */
     /* FBSDP_NO, PSDP_NO; FB_CLEAR; RRSBA, BHI_NO; PBRSB_NO; GDS_NO, RFDS_NO, RFDS_CLEAR; none with an MSR to it */
     { 0x10a, 0x1d1ae177, 0 },
-    { 0x10b, 0, 1 },                        /* IA32_FLUSH_CMD: L1D_FLUSH */
-    { 0xc0000081, UINT64_MAX, UINT64_MAX }, /* STAR, LSTAR, CSTAR, FMASK; TSC_AUX */
-    { 0xc0000082, UINT64_MAX, UINT64_MAX },
-    { 0xc0000083, UINT64_MAX, UINT64_MAX },
-    { 0xc0000084, UINT64_MAX, UINT64_MAX },
-    { 0xc0000103, UINT64_MAX, UINT64_MAX },
+    { 0x10b, 0, 1 }, /* IA32_FLUSH_CMD: L1D_FLUSH */
 };
 
 static hpa_t bitmap;
