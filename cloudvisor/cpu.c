@@ -192,32 +192,21 @@ struct __attribute__((packed)) descriptor_pointer {
 };
 
 /* UEFI's segments are flat; a null selector is unusable. */
-static void copy_segment(enum segment index, uint16_t selector, uint64_t base)
-{
-    uint32_t rights = index == CS ? 0xa09b : 0xc093;
-
-    host_set_segment(index, selector, base, UINT32_MAX, (selector & ~3u) != 0 ? rights : 0x10000);
-}
-
-#define READ_SELECTOR(name)                                                                                            \
-    ({                                                                                                                 \
-        uint16_t selector_;                                                                                            \
-        __asm__("mov %%" #name ", %0" : "=r"(selector_));                                                              \
-        selector_;                                                                                                     \
-    })
-
 static void copy_segments(void)
 {
     struct descriptor_pointer gdtr, idtr;
+    uint16_t selectors[GS + 1];
 
-    __asm__ volatile("sgdt %0" : "=m"(gdtr));
-    __asm__ volatile("sidt %0" : "=m"(idtr));
-    copy_segment(ES, READ_SELECTOR(es), 0);
-    copy_segment(CS, READ_SELECTOR(cs), 0);
-    copy_segment(SS, READ_SELECTOR(ss), 0);
-    copy_segment(DS, READ_SELECTOR(ds), 0);
-    copy_segment(FS, READ_SELECTOR(fs), hw_rdmsr(MSR_FS_BASE));
-    copy_segment(GS, READ_SELECTOR(gs), hw_rdmsr(MSR_GS_BASE));
+    __asm__ volatile("mov %%es, %0; mov %%cs, %1; mov %%ss, %2; mov %%ds, %3; mov %%fs, %4; mov %%gs, %5"
+                     : "=m"(selectors[ES]), "=m"(selectors[CS]), "=m"(selectors[SS]), "=m"(selectors[DS]),
+                       "=m"(selectors[FS]), "=m"(selectors[GS]));
+    for (enum segment i = ES; i <= GS; i++) {
+        uint64_t base = i == FS ? hw_rdmsr(MSR_FS_BASE) : i == GS ? hw_rdmsr(MSR_GS_BASE) : 0;
+        uint32_t rights = i == CS ? 0xa09b : 0xc093;
+
+        host_set_segment(i, selectors[i], base, UINT32_MAX, (selectors[i] & ~3u) != 0 ? rights : 0x10000);
+    }
+    __asm__ volatile("sgdt %0; sidt %1" : "=m"(gdtr), "=m"(idtr));
     hw_vmwrite(VMCS_GUEST_GDTR_BASE, gdtr.base);
     hw_vmwrite(VMCS_GUEST_GDTR_LIMIT, gdtr.limit);
     hw_vmwrite(VMCS_GUEST_IDTR_BASE, idtr.base);

@@ -2,21 +2,17 @@
 /* Saves and restores XMM0 to XMM15; vector_state.h says why that is enough. */
     .text
     .globl crypto_begin
-    .type crypto_begin, @function
 crypto_begin:
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     movaps %xmm\n, (16 * \n)(%rdi)
     .endr
     ret
-    .size crypto_begin, . - crypto_begin
 
     .globl crypto_end
-    .type crypto_end, @function
 crypto_end:
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     movaps (16 * \n)(%rdi), %xmm\n
     .endr
     ret
-    .size crypto_end, . - crypto_end
 
     .section .note.GNU-stack, "", @progbits

