@@ -15,6 +15,12 @@ enum { MODE_NMI = 4, MODE_INIT = 5, MODE_SIPI = 6 };
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 enum { ICR_PATIENCE = 1000000 };
 
+/* A register in the xAPIC's page. */
+static volatile uint32_t *xapic(uint32_t offset)
+{
+    return phys_to_virt(hpa(APIC_PAGE + offset));
+}
+
 static bool x2apic_mode(void)
 {
     return (hw_rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
@@ -23,7 +29,7 @@ static bool x2apic_mode(void)
 static void wait_idle(void)
 {
     for (unsigned i = 0; i < ICR_PATIENCE; i++) {
-        if ((hw_mmio_read32(hpa(APIC_PAGE + APIC_ICR_LOW)) & ICR_PENDING) == 0)
+        if ((*xapic(APIC_ICR_LOW) & ICR_PENDING) == 0)
             return;
         hw_pause();
     }
@@ -39,11 +45,11 @@ static void send(uint32_t apic_id, uint32_t command)
         return;
     }
     wait_idle();
-    high = hw_mmio_read32(hpa(APIC_PAGE + APIC_ICR_HIGH));
-    hw_mmio_write32(hpa(APIC_PAGE + APIC_ICR_HIGH), apic_id << 24);
-    hw_mmio_write32(hpa(APIC_PAGE + APIC_ICR_LOW), command);
+    high = *xapic(APIC_ICR_HIGH);
+    *xapic(APIC_ICR_HIGH) = apic_id << 24;
+    *xapic(APIC_ICR_LOW) = command;
     wait_idle();
-    hw_mmio_write32(hpa(APIC_PAGE + APIC_ICR_HIGH), high);
+    *xapic(APIC_ICR_HIGH) = high;
 }
 
 void apic_send_nmi(uint32_t apic_id)
@@ -55,8 +61,8 @@ void apic_read_logical_id(struct cpu *cpu)
 {
     if (x2apic_mode())
         return;
-    cpu->apic_ldr = hw_mmio_read32(hpa(APIC_PAGE + APIC_LDR));
-    cpu->apic_dfr = hw_mmio_read32(hpa(APIC_PAGE + APIC_DFR));
+    cpu->apic_ldr = *xapic(APIC_LDR);
+    cpu->apic_dfr = *xapic(APIC_DFR);
 }
 
 static bool logical_match(const struct cpu *cpu, uint32_t destination, bool x2apic)
@@ -139,12 +145,12 @@ void apic_host_write(struct cpu *cpu, uint32_t offset, uint32_t value)
     if (offset == APIC_DFR)
         cpu->apic_dfr = value;
     if (offset == APIC_ICR_LOW) {
-        uint64_t high = hw_mmio_read32(hpa(APIC_PAGE + APIC_ICR_HIGH));
+        uint64_t high = *xapic(APIC_ICR_HIGH);
 
         if (host_icr(cpu, high << 32 | value, false))
             return;
     }
-    hw_mmio_write32(hpa(APIC_PAGE + offset), value);
+    *xapic(offset) = value;
 }
 
 bool apic_host_x2apic_icr(struct cpu *cpu, uint64_t value)

@@ -52,11 +52,6 @@ void vmcs_load(hpa_t vmcs)
         cv_panic("VMPTRLD of %lx fails", vmcs.raw);
 }
 
-static uint64_t read_msr(uint32_t msr)
-{
-    return hw_rdmsr(msr);
-}
-
 static bool init_frames(void)
 {
     uint64_t frame_count = (boot->ram_top + PAGE_SIZE - 1) / PAGE_SIZE;
@@ -94,12 +89,12 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
         boot->free_offset > boot->region_size)
         return DEMOTE_BAD_BOOT_INFO;
     pool_init(hpa(boot->region_base + boot->free_offset), boot->region_size - boot->free_offset);
-    vmx_caps_read(&caps_hw, read_msr);
+    vmx_caps_read(&caps_hw, hw_rdmsr);
     vmx_caps_offer(&caps_hw, &caps_offer);
     if ((hw_rdmsr(MSR_APIC_BASE) & UINT64_C(0x000ffffffffff000)) != APIC_PAGE)
         return DEMOTE_UNSUITABLE_CPU;
     physical_bits = (hw_cpuid(0x80000008, 0).eax & 0xff) - key_id_bits();
-    mtrr_read(&mtrrs, physical_bits, read_msr);
+    mtrr_read(&mtrrs, physical_bits, hw_rdmsr);
     trap = boot->init_mode == BOOT_INIT_TRAP;
     page_1g = (caps_hw.ept_vpid & EPT_CAP_1G) != 0;
     format = ept12_format(&caps_offer, physical_bits);
@@ -327,31 +322,20 @@ void flush_all_cpus(struct cpu *cpu)
     ept_reap();
 }
 
-/* The SIPI that arrived since the last INIT, or 0; INITs until now are done with. */
-static uint32_t take_sipi(struct cpu *cpu)
-{
-    uint32_t sipi;
-
-    layer_lock();
-    cpu->init_request = 0;
-    sipi = cpu->sipi_request;
-    cpu->sipi_request = 0;
-    layer_unlock();
-    return sipi;
-}
-
-/* Waits in root mode for SIPI, then starts the host's code at its vector. */
+/* Waits in root mode for the SIPI behind the last INIT, then starts the host's code at its vector. */
 static void wait_for_sipi(struct cpu *cpu)
 {
     uint32_t sipi;
 
     cpu->waits_for_sipi = 1;
-    while ((sipi = take_sipi(cpu)) == 0) {
+    do {
         cpu->attention = 0;
         if (cpu->sipi_request == 0)
             cpu_park(cpu);
         flush_own(cpu);
-    }
+        cpu->init_request = 0; /* whoever sends INIT takes an earlier SIPI back before */
+        sipi = __atomic_exchange_n(&cpu->sipi_request, 0, __ATOMIC_SEQ_CST);
+    } while (sipi == 0);
     cpu->waits_for_sipi = 0;
     cpu->host_nmi = 0;
     vmcs01_set_start_state(cpu, (uint8_t)sipi);

@@ -24,12 +24,9 @@ enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R
 enum { SEL_CODE = 0x08, SEL_DATA = 0x10, SEL_TSS = 0x18 };
 
 struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
+    uint32_t unused0[9];
     uint64_t ist[7];
-    uint64_t reserved2;
-    uint16_t reserved3;
+    uint16_t unused1[5];
     uint16_t iomap_base;
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 104, "64-bit TSS");

@@ -33,6 +33,17 @@
     mov %rbx, %rdi
     .endm
 
+/* With RAX and RDX pushed by an exception: an RIP from `first` to before `end` becomes `target`. */
+    .macro redirect first, end, target
+    mov 16(%rsp), %rax
+    lea \first(%rip), %rdx
+    sub %rdx, %rax
+    cmp $(\end - \first), %rax
+    lea \target(%rip), %rdx
+    cmovae 16(%rsp), %rdx
+    mov %rdx, 16(%rsp)
+    .endm
+
     .section .head, "ax"
     .globl layer_header
 layer_header:
@@ -163,23 +174,9 @@ nmi_entry:
     jnz 1f
     movl $1, CPU_HOST_NMI(%rdx)
     movl $1, CPU_ATTENTION(%rdx)
-1:  mov 16(%rsp), %rax
-    lea enter_window(%rip), %rdx
-    cmp %rdx, %rax
-    jb 2f
-    lea enter_window_end(%rip), %rdx
-    cmp %rdx, %rax
-    ja 2f
-    lea serve_requests(%rip), %rdx
-    mov %rdx, 16(%rsp)
-2:  lea cpu_park(%rip), %rdx
-    cmp %rdx, %rax
-    jb 3f
-    lea park_end(%rip), %rdx
-    cmp %rdx, %rax
-    jae 3f
-    mov %rdx, 16(%rsp)
-3:  pop %rdx
+1:  redirect enter_window, enter_window_end, serve_requests
+    redirect cpu_park, park_end, park_end
+    pop %rdx
     pop %rax
     iretq
 

@@ -13,12 +13,6 @@
 #define CR0_ET    UINT64_C(0x10)
 #define CR4_CET   UINT64_C(0x800000)
 enum { TSS_64_BUSY = 11 };
-static bool cr0_valid(uint64_t value)
-{
-    return value >> 32 == 0 && ((value & CR0_PG) == 0 || (value & CR0_PE) != 0) &&
-           ((value & CR0_NW) == 0 || (value & CR0_CD) != 0);
-}
-
 /* Turns long mode on or off as PG changes; false for #GP. */
 static bool switch_paging(uint64_t old, uint64_t value)
 {
@@ -54,7 +48,8 @@ static bool write_cr0(const struct cpu *cpu, uint64_t value)
         return false;
     if (cpu->vmx_on && cpu->vcpu == NULL && (caps_offer.cr0_fixed0 & ~value) != 0)
         return false;
-    if (!cr0_valid(value) || !switch_paging(old, value))
+    if (value >> 32 != 0 || (value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW ||
+        !switch_paging(old, value))
         return false;
     hw_vmwrite(VMCS_GUEST_CR0, value | CR0_NE);
     hw_vmwrite(VMCS_CR0_READ_SHADOW, value);

@@ -137,12 +137,9 @@ static bool apic_base_write(uint64_t value)
 {
     uint64_t old = hw_rdmsr(MSR_APIC_BASE);
 
-    if (((value ^ old) & APIC_BASE_ADDRESS) != 0) {
-        cv_log_limited(LOG_INFO, "host moves its local APIC to %lx: refused", value & APIC_BASE_ADDRESS);
-        return false;
-    }
-    if ((value & APIC_BASE_ENABLE) == 0 && (old & APIC_BASE_X2APIC) == 0) {
-        cv_log_limited(LOG_INFO, "host switches its local APIC off: refused, the layer's kicks need it");
+    if (((value ^ old) & APIC_BASE_ADDRESS) != 0 ||
+        ((value & APIC_BASE_ENABLE) == 0 && (old & APIC_BASE_X2APIC) == 0)) { /* the layer's kicks need it */
+        cv_log_limited(LOG_INFO, "host moves its local APIC or switches it off with %lx: refused", value);
         return false;
     }
     if (!hw_wrmsr_safe(MSR_APIC_BASE, value))

@@ -257,16 +257,6 @@ static inline void hw_out(uint16_t port, unsigned bytes, uint32_t value)
         __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
-static inline uint32_t hw_mmio_read32(hpa_t pa)
-{
-    return *(const volatile uint32_t *)phys_to_virt(pa);
-}
-
-static inline void hw_mmio_write32(hpa_t pa, uint32_t value)
-{
-    *(volatile uint32_t *)phys_to_virt(pa) = value;
-}
-
 static inline void hw_pause(void)
 {
     __asm__ volatile("pause" : : : "memory");

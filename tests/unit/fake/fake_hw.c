@@ -451,16 +451,6 @@ void hw_out(uint16_t port, unsigned bytes, uint32_t value)
     (void)port, (void)bytes, (void)value;
 }
 
-uint32_t hw_mmio_read32(hpa_t pa)
-{
-    return *(const uint32_t *)phys_to_virt(pa);
-}
-
-void hw_mmio_write32(hpa_t pa, uint32_t value)
-{
-    *(uint32_t *)phys_to_virt(pa) = value;
-}
-
 void hw_pause(void)
 {
 }

@@ -85,8 +85,6 @@ void hw_write_breakpoints(const uint64_t dr[4]);
 
 uint32_t hw_in(uint16_t port, unsigned bytes);
 void hw_out(uint16_t port, unsigned bytes, uint32_t value);
-uint32_t hw_mmio_read32(hpa_t pa);
-void hw_mmio_write32(hpa_t pa, uint32_t value);
 void hw_pause(void);
 void hw_halt_forever(void);
 
