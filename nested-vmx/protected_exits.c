@@ -258,7 +258,8 @@ static bool start_vcpu(struct vm *vm, uint64_t *icr)
         return (vm->descriptor->flags & BUNDLE_FLAG_NMI) != 0;
     if (delivery != DELIVERY_INIT && delivery != DELIVERY_STARTUP)
         return true;
-    if (shorthand != 0 || target >= vm->descriptor->vcpu_count || vm->vcpus[target]->state >= VCPU_LAUNCHES)
+    if (shorthand != 0 || target == 0 || target >= vm->descriptor->vcpu_count ||
+        vm->vcpus[target]->state >= VCPU_LAUNCHES) /* the first one begins with the bundle, once */
         return false;
     if (delivery == DELIVERY_STARTUP) {
         vm->vcpus[target]->start_vector = (uint8_t)*icr;
