@@ -25,7 +25,7 @@ unit_flags := -std=c17 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer $(unit_warni
 # One program per line: its own file is tests/unit/test_<name>.c, and it links these files of the layer.
 unit_tests := fields caps entry_checks decode frames ept ept12 mtrr host_ept ept02 host_memory nested nested_exits nested_operands conf loader \
 	page_crypt random crypto_heap vm_cpuid vm_msrs vm_registers vm vm_pages vm_large \
-	protected_exits
+	protected protected_exits
 unit_fields := nested-vmx/vmcs_fields.c
 unit_caps := nested-vmx/vmx_caps.c
 unit_entry_checks := nested-vmx/entry_checks.c nested-vmx/vmx_caps.c
@@ -61,9 +61,10 @@ unit_fake_vm := tests/unit/fake/fake_vm.c crypto/vector_state.S $(CRYPTO_LIBRARY
 unit_vm_pages := $(unit_guard_ept02) nested-vmx/vmx_caps.c $(unit_fake_vm)
 unit_vm_large := $(unit_vm_pages)
 unit_vm := $(unit_vm_pages)
-unit_protected_exits := $(unit_nested) $(unit_fake_vm) tests/unit/fake/fake_protected.c \
+unit_protected := $(unit_nested) $(unit_fake_vm) tests/unit/fake/fake_protected.c \
 	nested-vmx/protected.c nested-vmx/protected_exits.c cloudvisor/bundle/bundle_check.c \
 	$(addprefix cloudvisor/,decode.c host_cr.c vm_cpuid.c vm_msrs.c vm_registers.c)
+unit_protected_exits := $(unit_protected)
 
 unit_dir := $(BUILD)/unit
 unit_objects = $(patsubst %.c,$(unit_dir)/obj/%.o,tests/unit/test_$(1).c $(unit_$(1)))

@@ -139,6 +139,16 @@ static void host_writes(uint64_t encoding, uint64_t value)
     REQUIRE(host_vmwrite(encoding, value).what == SUCCEEDED);
 }
 
+void pvm_prepare_vmcs(unsigned i)
+{
+    host_prepare_vmcs(i);
+    host_writes(VMCS_EPT_POINTER, PVM_EPTP);
+    host_writes(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
+    host_writes(VMCS_GUEST_SS_ACCESS_RIGHTS, 0xc093);
+    host_writes(VMCS_GUEST_RFLAGS, 2);
+    host_writes(VMCS_GUEST_CR4, 0x2020);
+}
+
 void pvm_start_host(bool shadowing, uint32_t flags)
 {
     host_start(shadowing);
@@ -159,11 +169,7 @@ void pvm_start_host(bool shadowing, uint32_t flags)
     host_vmxon();
     host_switch_cpu(0);
     host_vmxon();
-    host_prepare_vmcs(0);
-    host_writes(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
-    host_writes(VMCS_GUEST_SS_ACCESS_RIGHTS, 0xc093);
-    host_writes(VMCS_GUEST_RFLAGS, 2);
-    host_writes(VMCS_GUEST_CR4, 0x2020);
+    pvm_prepare_vmcs(0);
 }
 
 /* ---- Calls. ---- */
@@ -199,10 +205,7 @@ struct outcome pvm_guest_starts_second(uint8_t vector)
 
 struct outcome pvm_bring_second(void)
 {
-    host_prepare_vmcs(1);
-    host_writes(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
-    host_writes(VMCS_GUEST_SS_ACCESS_RIGHTS, 0xc093);
-    host_writes(VMCS_EPT_POINTER, PVM_EPTP);
+    pvm_prepare_vmcs(1);
     REQUIRE(host_instruction(EXIT_VMLAUNCH, 0).what == ENTERED);
     return pvm_call(BUNDLE_CALL_AP_START, 0, 0);
 }

@@ -22,6 +22,9 @@ extern struct fake_ept12 pvm_ept12;
 /* Both CPUs in VMX operation, vmcs12 0 on CPU 0 ready for VMLAUNCH. `flags`: BUNDLE_FLAG_*. */
 void pvm_start_host(bool shadowing, uint32_t flags);
 
+/* vmcs12 `i`, current and ready for VMLAUNCH: the VM in 64-bit kernel mode, with the guest's EPT12. */
+void pvm_prepare_vmcs(unsigned i);
+
 /* The plain VM on the current vmcs12 (in 64-bit kernel mode) makes a call. */
 struct outcome pvm_call(uint64_t rax, uint64_t rbx, uint64_t rcx);
 
