@@ -55,6 +55,12 @@ void vmcs01_init(struct cpu *cpu);
 /* The state of a CPU after INIT and SIPI with `vector` (SDM "Processor State After Reset", INIT column). */
 void vmcs01_set_start_state(struct cpu *cpu, uint8_t vector);
 
+/* Access rights of the segments that the SDM loads at a VM exit. */
+#define RIGHTS_CODE_64  0xa09bu
+#define RIGHTS_DATA     0xc093u
+#define RIGHTS_TSS      0x8bu
+#define RIGHTS_UNUSABLE 0x10000u
+
 /* Segments in the order of their VMCS fields; writes one into the loaded VMCS. */
 enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR };
 void host_set_segment(enum segment index, uint64_t selector, uint64_t base, uint32_t limit, uint32_t rights);

@@ -10,12 +10,15 @@
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/protected.h"
 
-static const uint16_t switched_encoding[SWITCHED_COUNT] = { VMCS_GUEST_IA32_EFER, VMCS_GUEST_IA32_PAT, VMCS_GUEST_DR7,
-                                                            VMCS_GUEST_IA32_DEBUGCTL };
-static const uint8_t switched_field[SWITCHED_COUNT] = { FIELD_GUEST_IA32_EFER, FIELD_GUEST_IA32_PAT, FIELD_GUEST_DR7,
-                                                        FIELD_GUEST_IA32_DEBUGCTL };
-static const uint32_t switched_load[SWITCHED_COUNT] = { ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, ENTRY_LOAD_DEBUG_CONTROLS,
-                                                        ENTRY_LOAD_DEBUG_CONTROLS };
+static const struct {
+    uint16_t encoding, field;
+    uint32_t load;
+} switched_rules[SWITCHED_COUNT] = {
+    [SWITCHED_EFER] = { VMCS_GUEST_IA32_EFER, FIELD_GUEST_IA32_EFER, ENTRY_LOAD_EFER },
+    [SWITCHED_PAT] = { VMCS_GUEST_IA32_PAT, FIELD_GUEST_IA32_PAT, ENTRY_LOAD_PAT },
+    [SWITCHED_DR7] = { VMCS_GUEST_DR7, FIELD_GUEST_DR7, ENTRY_LOAD_DEBUG_CONTROLS },
+    [SWITCHED_DEBUGCTL] = { VMCS_GUEST_IA32_DEBUGCTL, FIELD_GUEST_IA32_DEBUGCTL, ENTRY_LOAD_DEBUG_CONTROLS },
+};
 
 /* What dirty groups, or a mode that is not checked yet, have to be checked. */
 static enum vm_instruction_error check(const struct vmcs12 *v)
@@ -85,9 +88,9 @@ static uint64_t efer_unloaded(const struct vmcs12 *v, uint64_t efer, uint64_t gu
 static void read_unloaded(const struct vmcs12 *v, uint64_t value[SWITCHED_COUNT])
 {
     for (unsigned i = 0; i < SWITCHED_COUNT; i++) {
-        bool load = (entry_controls(v) & switched_load[i]) != 0;
+        bool load = (entry_controls(v) & switched_rules[i].load) != 0;
 
-        value[i] = load ? v->field[switched_field[i]] : hw_vmread(switched_encoding[i]);
+        value[i] = load ? v->field[switched_rules[i].field] : hw_vmread(switched_rules[i].encoding);
     }
 }
 
@@ -97,7 +100,7 @@ static void write_switched(struct vmcs12 *v, uint64_t value[SWITCHED_COUNT])
         value[SWITCHED_EFER] = efer_unloaded(v, value[SWITCHED_EFER], hw_vmread(VMCS_GUEST_CR0));
     for (unsigned i = 0; i < SWITCHED_COUNT; i++) {
         if (!v->switched_known || v->switched[i] != value[i]) {
-            hw_vmwrite(switched_encoding[i], value[i]);
+            hw_vmwrite(switched_rules[i].encoding, value[i]);
             v->switched[i] = value[i];
         }
     }

@@ -11,22 +11,9 @@
 #include "cloudvisor/vmcs01.h"
 #include "nested-vmx/protected.h"
 
-#define RIGHTS_CODE_64  0xa09bu
-#define RIGHTS_DATA     0xc093u
-#define RIGHTS_TSS      0x8bu
-#define RIGHTS_UNUSABLE 0x10000u
-#define DR7_RESET       0x400u
-
-enum {
-    MSR_FS_BASE = 0xc0000100,
-    MSR_GS_BASE = 0xc0000101,
-    MSR_EFER = 0xc0000080,
-    MSR_PAT = 0x277,
-    MSR_DEBUGCTL = 0x1d9,
-    MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP = 0x175,
-    MSR_SYSENTER_EIP = 0x176
-};
+#define DR7_RESET 0x400u
+enum { MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_DEBUGCTL = 0x1d9, MSR_PAT = 0x277 };
+enum msr { MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
 
 /* MSRs that live in a VMCS while the host or its VM runs: the field of vmcs01 or vmcs02, or 0. */
 static uint32_t msr_field(uint32_t msr)
@@ -53,11 +40,6 @@ static _Noreturn void vmx_abort(struct cpu *cpu, uint32_t indicator)
         cpu_park(cpu);
 }
 
-static bool bad_list_msr(uint32_t msr, bool write)
-{
-    return (msr >= 0x800 && msr <= 0x8ff) || intercepts_known_msr(msr, write);
-}
-
 /* What the processor would refuse in an MSR that the layer puts into vmcs01: a bad value would fail its next entry. */
 static bool bad_list_value(uint32_t msr, uint64_t value)
 {
@@ -77,41 +59,34 @@ static bool bad_list_value(uint32_t msr, uint64_t value)
     }
 }
 
-/* The VM-exit MSR-store list, while vmcs02 is loaded. */
-static void store_msrs(struct cpu *cpu, const struct vmcs12 *v)
+/* Loads the MSR of an entry from it, or stores it there; false where the SDM has a VMX abort. */
+static bool serve_entry(struct msr_entry *entry, bool load)
 {
-    uint64_t at = v->field[FIELD_VM_EXIT_MSR_STORE_ADDR];
+    uint32_t field = msr_field(entry->msr);
 
-    for (uint64_t i = 0; i < v->field[FIELD_VM_EXIT_MSR_STORE_COUNT]; i++, at += sizeof(struct msr_entry)) {
-        struct msr_entry entry;
-        uint64_t value = 0;
-
-        host_frame_read(hpa(at), &entry, sizeof(entry));
-        if (entry.reserved != 0 || bad_list_msr(entry.msr, false))
-            vmx_abort(cpu, 1);
-        if (msr_field(entry.msr) != 0)
-            value = hw_vmread(msr_field(entry.msr));
-        else if (!hw_rdmsr_safe(entry.msr, &value))
-            vmx_abort(cpu, 1);
-        host_frame_write(hpa(at + 8), &value, sizeof(value));
-    }
+    if (entry->reserved != 0 || (entry->msr >= 0x800 && entry->msr <= 0x8ff) ||
+        intercepts_known_msr(entry->msr, load) || (load && bad_list_value(entry->msr, entry->value)))
+        return false;
+    if (field == 0)
+        return load ? hw_wrmsr_safe(entry->msr, entry->value) : hw_rdmsr_safe(entry->msr, &entry->value);
+    if (load)
+        hw_vmwrite(field, entry->value);
+    else
+        entry->value = hw_vmread(field);
+    return true;
 }
 
-/* The VM-exit MSR-load list, while vmcs01 is loaded. */
-static void load_msrs(struct cpu *cpu, const struct vmcs12 *v)
+/* The VM-exit MSR-store list while vmcs02 is loaded, and the VM-exit MSR-load list while vmcs01 is. */
+static void serve_list(struct cpu *cpu, uint64_t at, uint64_t count, bool load)
 {
-    uint64_t at = v->field[FIELD_VM_EXIT_MSR_LOAD_ADDR];
+    struct msr_entry entry;
 
-    for (uint64_t i = 0; i < v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT]; i++, at += sizeof(struct msr_entry)) {
-        struct msr_entry entry;
-
+    for (uint64_t i = 0; i < count; i++, at += sizeof(entry)) {
         host_frame_read(hpa(at), &entry, sizeof(entry));
-        if (entry.reserved != 0 || bad_list_msr(entry.msr, true) || bad_list_value(entry.msr, entry.value))
-            vmx_abort(cpu, 4);
-        if (msr_field(entry.msr) != 0)
-            hw_vmwrite(msr_field(entry.msr), entry.value);
-        else if (!hw_wrmsr_safe(entry.msr, entry.value))
-            vmx_abort(cpu, 4);
+        if (!serve_entry(&entry, load))
+            vmx_abort(cpu, load ? 4 : 1);
+        if (!load)
+            host_frame_write(hpa(at + 8), &entry.value, sizeof(entry.value));
     }
 }
 
@@ -174,7 +149,7 @@ static void load_host_state(struct cpu *cpu, struct vmcs12 *v, uint64_t guest_cr
     hw_vmwrite(VMCS_GUEST_INTERRUPTIBILITY, nmi_blocked ? BLOCKING_BY_NMI : 0);
     load_host_segments(v->field);
     if (v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT] != 0)
-        load_msrs(cpu, v);
+        serve_list(cpu, v->field[FIELD_VM_EXIT_MSR_LOAD_ADDR], v->field[FIELD_VM_EXIT_MSR_LOAD_COUNT], true);
     if ((secondary_controls(v) & SEC_VPID) == 0)
         hw_invvpid(HW_INVVPID_SINGLE, VPID_HOST, 0);
     cpu->in_l2 = false;
@@ -223,7 +198,7 @@ void exit_give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint6
     v->field[FIELD_VM_ENTRY_INTERRUPTION_INFO] &= ~(uint64_t)INTR_VALID;
     save_switched(v);
     if (v->field[FIELD_VM_EXIT_MSR_STORE_COUNT] != 0)
-        store_msrs(cpu, v);
+        serve_list(cpu, v->field[FIELD_VM_EXIT_MSR_STORE_ADDR], v->field[FIELD_VM_EXIT_MSR_STORE_COUNT], false);
     if (nested_shadowing())
         vmcs12_push_shadow(v);
     vmcs_load(cpu->vmcs01);
@@ -231,14 +206,6 @@ void exit_give_to_host(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint6
         cpu->attention = 1;
     load_host_state(cpu, v, guest_cr0, nmi_blocked);
     cpu_count_stat(cpu, STAT_vm_exits);
-}
-
-static void reflect(struct cpu *cpu, uint32_t reason, uint64_t qualification)
-{
-    struct vmcs12 *v = cpu->current;
-
-    vmcs12_read_exit(v);
-    exit_give_to_host(cpu, v, reason, qualification);
 }
 
 void exit_entry_failure(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint64_t qualification)
@@ -280,41 +247,51 @@ void nested_deliver_nmi(struct cpu *cpu)
         host_inject_nmi(cpu);
 }
 
-static void nmi_exit(struct cpu *cpu)
+/* ---- What the layer may handle alone: these return false if the exit is the host's. ---- */
+
+static bool nmi_exit(struct cpu *cpu)
 {
+    if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) != INTR_TYPE_NMI)
+        return false;
     exit_reinject();
     host_nmi_exit(cpu);
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
+    return true;
 }
 
-static void ept_violation(struct cpu *cpu)
+static bool nmi_window_exit(struct cpu *cpu)
 {
+    if ((proc_controls(cpu->current) & PROC_NMI_WINDOW_EXITING) != 0)
+        return false;
+    host_nmi_window_exit(cpu);
+    return true;
+}
+
+/* For the host, `*reason` and `*qualification` are what EPT12 gives. */
+static bool ept_violation(struct cpu *cpu, uint32_t *reason, uint64_t *qualification)
+{
+    uint64_t address = hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS), access = *qualification & EPT_RWX, permissions = 0;
     struct vmcs12 *v = cpu->current;
-    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), permissions = 0;
-    uint64_t address = hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-    uint64_t access = qualification & EPT_RWX;
     enum ept02_answer answer;
 
     if (v->ept02 == NULL) {
         host_ept_access(cpu);
-        return;
+        return true;
     }
     layer_lock();
     answer = ept02_fill(v->ept02, l2gpa(address), access, &permissions);
     layer_unlock();
-    if (answer == EPT02_MISCONFIGURATION) {
-        reflect(cpu, EXIT_EPT_MISCONFIGURATION, 0);
-        return;
-    }
-    if (answer != EPT02_FILLED) {
+    if (answer == EPT02_FILLED) {
+        exit_reinject();
+    } else if (answer == EPT02_MISCONFIGURATION) {
+        *reason = EXIT_EPT_MISCONFIGURATION;
+        *qualification = 0;
+    } else {
         v->refill = true;
         v->refill_address = address;
         v->refill_access = access;
-        reflect(cpu, EXIT_EPT_VIOLATION, (qualification & ~UINT64_C(0x38)) | permissions << 3);
-        return;
+        *qualification = (*qualification & ~UINT64_C(0x38)) | permissions << 3;
     }
-    exit_reinject();
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
+    return answer == EPT02_FILLED;
 }
 
 /* True if the host asked for this MSR access of its VM: what the layer does not intercept only exits for the host. */
@@ -349,76 +326,60 @@ static bool host_wants_port(const struct vmcs12 *v, uint16_t port, unsigned byte
     return false;
 }
 
-/* Ends an exit that the layer answered in the host's place. */
-static void kept(struct cpu *cpu, bool done)
-{
-    if (done)
-        host_skip_instruction();
-    else
-        host_inject_gp();
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
-}
-
-static void msr_exit(struct cpu *cpu, uint32_t reason)
+static bool msr_exit(struct cpu *cpu, bool write)
 {
     uint32_t msr = (uint32_t)cpu->gpr[RCX];
-    bool write = reason == EXIT_WRMSR;
 
     if (host_wants_msr(cpu->current, msr, write))
-        reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION));
-    else
-        kept(cpu, host_msr_access(cpu, msr, write));
+        return false;
+    host_finish_instruction(host_msr_access(cpu, msr, write));
+    return true;
 }
 
-static void io_exit(struct cpu *cpu)
+static bool io_exit(struct cpu *cpu, uint64_t qualification)
 {
-    uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
     uint16_t port = (uint16_t)(qualification >> 16);
     unsigned bytes = ((unsigned)qualification & 7) + 1;
 
     if (!intercepts_port(port, bytes) || host_wants_port(cpu->current, port, bytes))
-        reflect(cpu, EXIT_IO, qualification);
-    else
-        kept(cpu, host_io_access(cpu, qualification));
+        return false;
+    host_finish_instruction(host_io_access(cpu, qualification));
+    return true;
 }
 
 void nested_exit(struct cpu *cpu, uint32_t reason)
 {
     struct vmcs12 *v = cpu->current;
+    uint64_t qualification;
+    bool kept = false;
 
     if (v->vcpu != NULL) {
         protected_exit(cpu, v, reason);
         return;
     }
+    qualification = hw_vmread(VMCS_EXIT_QUALIFICATION);
     if ((reason & EXIT_ENTRY_FAILURE) != 0) {
-        exit_entry_failure(cpu, v, reason & ~EXIT_ENTRY_FAILURE, hw_vmread(VMCS_EXIT_QUALIFICATION));
+        exit_entry_failure(cpu, v, reason & ~EXIT_ENTRY_FAILURE, qualification);
         return;
     }
     v->launched02 = true;
     switch (reason) {
-    case EXIT_EXCEPTION_OR_NMI:
-        if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) == INTR_TYPE_NMI)
-            nmi_exit(cpu);
-        else
-            reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION));
-        break;
-    case EXIT_NMI_WINDOW:
-        if ((proc_controls(v) & PROC_NMI_WINDOW_EXITING) != 0)
-            reflect(cpu, reason, 0);
-        else
-            host_nmi_window_exit(cpu);
-        break;
-    case EXIT_EPT_VIOLATION: ept_violation(cpu); break;
+    case EXIT_EXCEPTION_OR_NMI: kept = nmi_exit(cpu); break;
+    case EXIT_NMI_WINDOW: kept = nmi_window_exit(cpu); break;
+    case EXIT_EPT_VIOLATION: kept = ept_violation(cpu, &reason, &qualification); break;
     case EXIT_RDMSR:
-    case EXIT_WRMSR: msr_exit(cpu, reason); break;
-    case EXIT_IO: io_exit(cpu); break;
-    case EXIT_VMCALL:
-        if (!protected_call(cpu, v))
-            reflect(cpu, reason, 0);
-        break;
+    case EXIT_WRMSR: kept = msr_exit(cpu, reason == EXIT_WRMSR); break;
+    case EXIT_IO: kept = io_exit(cpu, qualification); break;
+    case EXIT_VMCALL: kept = protected_call(cpu, v); break;
     case EXIT_EPT_MISCONFIGURATION:
         cv_panic("EPT02 is malformed at %lx", hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
         break;
-    default: reflect(cpu, reason, hw_vmread(VMCS_EXIT_QUALIFICATION)); break;
+    default: break;
     }
+    if (kept) {
+        cpu_count_stat(cpu, STAT_vm_exits_kept);
+        return;
+    }
+    vmcs12_read_exit(v);
+    exit_give_to_host(cpu, v, reason, qualification);
 }
