@@ -29,6 +29,12 @@
 
 enum { TYPE_UC = 0, TYPE_WC = 1, TYPE_WT = 4, TYPE_WP = 5, TYPE_WB = 6 };
 
+/* True for a memory type of MTRRs and EPT. */
+static inline bool memory_type_valid(uint64_t type)
+{
+    return type <= TYPE_WB && type != 2 && type != 3;
+}
+
 /* EPTP bits: write-back, 4-level walk, accessed and dirty flags. */
 #define EPTP_WB_WALK_4      UINT64_C(0x1e)
 #define EPTP_ACCESSED_DIRTY (UINT64_C(1) << 6)

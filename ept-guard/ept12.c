@@ -20,32 +20,20 @@ uint64_t ept12_read(hpa_t where)
     return state == FRAME_HOST || state == FRAME_WATCHED ? phys_read64(where) : UINT64_MAX;
 }
 
-static bool permissions_malformed(const struct ept12_format *format, uint64_t entry)
-{
-    uint64_t rwx = entry & EPT_RWX;
-
-    return (rwx & (EPT_READ | EPT_WRITE)) == EPT_WRITE || (rwx == EPT_EXECUTE && !format->execute_only);
-}
-
-static bool type_malformed(uint64_t entry)
-{
-    uint64_t type = (entry & EPT_TYPE_MASK) >> 3;
-
-    return type == 2 || type == 3 || type == 7;
-}
-
 bool ept12_misconfigured(const struct ept12_format *format, uint64_t entry, unsigned level)
 {
     bool large = (level == LEVEL_2M && format->large_2m) || (level == LEVEL_1G && format->large_1g);
+    uint64_t rwx = entry & EPT_RWX, type = (entry & EPT_TYPE_MASK) >> 3;
 
-    if ((entry & EPT_RWX) == 0)
+    if (rwx == 0)
         return false;
-    if (permissions_malformed(format, entry) || (entry & format->reserved) != 0)
+    if ((rwx & (EPT_READ | EPT_WRITE)) == EPT_WRITE || (rwx == EPT_EXECUTE && !format->execute_only) ||
+        (entry & format->reserved) != 0)
         return true;
     if (level == LEVEL_4K)
-        return type_malformed(entry);
+        return !memory_type_valid(type);
     if (large && (entry & EPT_LARGE) != 0)
-        return type_malformed(entry) || (entry & EPT_ADDRESS & (ept_page_bytes(level) - 1)) != 0;
+        return !memory_type_valid(type) || (entry & EPT_ADDRESS & (ept_page_bytes(level) - 1)) != 0;
     return (entry & (EPT_TYPE_MASK | EPT_IGNORE_PAT | EPT_LARGE)) != 0;
 }
 

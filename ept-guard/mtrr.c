@@ -38,39 +38,34 @@ uint64_t *mtrr_register(struct mtrrs *mtrrs, uint32_t msr)
     return NULL;
 }
 
-static bool type_valid(uint64_t type)
-{
-    return type == TYPE_UC || type == TYPE_WC || type == TYPE_WT || type == TYPE_WP || type == TYPE_WB;
-}
-
 bool mtrr_write_valid(const struct mtrrs *mtrrs, uint32_t msr, uint64_t value)
 {
     if (msr == MSR_MTRRCAP)
         return false;
     if (msr == MSR_MTRR_DEF_TYPE)
-        return (value & ~(DEF_TYPE_ENABLE | DEF_TYPE_FIXED_ENABLE | 0xff)) == 0 && type_valid(value & 0xff);
+        return (value & ~(DEF_TYPE_ENABLE | DEF_TYPE_FIXED_ENABLE | 0xff)) == 0 && memory_type_valid(value & 0xff);
     if (msr >= fixed_msrs[0]) {
         for (unsigned i = 0; i < 8; i++) {
-            if (!type_valid(value >> (8 * i) & 0xff))
+            if (!memory_type_valid(value >> (8 * i) & 0xff))
                 return false;
         }
         return true;
     }
     if ((msr & 1) != 0)
         return (value & ~(mtrrs->address_mask | MASK_VALID)) == 0;
-    return (value & ~(mtrrs->address_mask | 0xff)) == 0 && type_valid(value & 0xff);
+    return (value & ~(mtrrs->address_mask | 0xff)) == 0 && memory_type_valid(value & 0xff);
 }
 
 void mtrr_read(struct mtrrs *mtrrs, unsigned physical_bits, uint64_t (*read_msr)(uint32_t msr))
 {
-    *mtrrs = (struct mtrrs){ .cap = read_msr(MSR_MTRRCAP), .default_type = read_msr(MSR_MTRR_DEF_TYPE) };
+    *mtrrs = (struct mtrrs){ .cap = read_msr(MSR_MTRRCAP) };
     mtrrs->address_mask = ((UINT64_C(1) << physical_bits) - 1) & ~UINT64_C(0xfff);
-    for (unsigned i = 0; i < variable_count(mtrrs); i++) {
-        mtrrs->base[i] = read_msr(MSR_MTRR_PHYSBASE0 + 2 * i);
-        mtrrs->mask[i] = read_msr(MSR_MTRR_PHYSBASE0 + 2 * i + 1);
+    for (uint32_t msr = MSR_MTRR_PHYSBASE0; msr <= MSR_MTRR_DEF_TYPE; msr++) {
+        uint64_t *mtrr = mtrr_register(mtrrs, msr);
+
+        if (mtrr != NULL)
+            *mtrr = read_msr(msr);
     }
-    for (unsigned i = 0; i < MTRR_FIXED_COUNT && (mtrrs->cap & CAP_FIXED) != 0; i++)
-        mtrrs->fixed[i] = read_msr(fixed_msrs[i]);
 }
 
 /* The type of a 4 KiB page below 1 MiB: eight ranges a register, of 64, 16 and 4 KiB. */

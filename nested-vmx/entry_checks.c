@@ -186,7 +186,7 @@ bool entry_pat_valid(uint64_t pat)
     for (unsigned shift = 0; shift < 64; shift += 8) {
         uint64_t type = pat >> shift & 0xff;
 
-        if (type > 7 || type == 2 || type == 3)
+        if (!memory_type_valid(type) && type != 7)
             return false;
     }
     return true;

@@ -12,27 +12,6 @@
 #include "ept-guard/host_ept.h"
 #include "nested-vmx/nested_internal.h"
 
-/* Controls that are copied as they are; each is one field. */
-static const uint8_t copied[] = {
-    FIELD_EXCEPTION_BITMAP,
-    FIELD_PAGE_FAULT_ERROR_CODE_MASK,
-    FIELD_PAGE_FAULT_ERROR_CODE_MATCH,
-    FIELD_CR3_TARGET_COUNT,
-    FIELD_CR3_TARGET_VALUE_0,
-    FIELD_CR3_TARGET_VALUE_1,
-    FIELD_CR3_TARGET_VALUE_2,
-    FIELD_CR3_TARGET_VALUE_3,
-    FIELD_CR0_GUEST_HOST_MASK,
-    FIELD_CR4_GUEST_HOST_MASK,
-    FIELD_CR0_READ_SHADOW,
-    FIELD_CR4_READ_SHADOW,
-    FIELD_TSC_OFFSET,
-    FIELD_TSC_MULTIPLIER,
-    FIELD_XSS_EXITING_BITMAP,
-    FIELD_PLE_GAP,
-    FIELD_PLE_WINDOW,
-};
-
 static uint32_t merged_proc(const struct vmcs12 *v)
 {
     uint32_t proc = proc_controls(v) | PROC_SECONDARY_CONTROLS;
@@ -85,10 +64,7 @@ static void merge_controls(struct vmcs12 *v)
     hw_vmwrite(VMCS_VM_ENTRY_CONTROLS,
                control_value(caps_hw.entry, (entry_controls(v) & ENTRY_IA32E_GUEST) | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
                                                 ENTRY_LOAD_DEBUG_CONTROLS));
-    for (unsigned i = 0; i < sizeof(copied); i++) {
-        if (vmcs12_offers(copied[i]))
-            hw_vmwrite(vmcs_fields[copied[i]].encoding, v->field[copied[i]]);
-    }
+    vmcs12_write_copied(v);
     hw_vmwrite(VMCS_VPID, tagged ? vpid : VPID_UNTAGGED);
     hw_vmwrite(VMCS_VM_ENTRY_MSR_LOAD_ADDR, (uint64_t)v->entry_list - DIRECT_MAP_VA);
     hw_vmwrite(VMCS_MSR_BITMAP, v->msr_bitmap.raw);

@@ -18,7 +18,8 @@ _Static_assert(REGION_FIELDS + 8 * VMCS_FIELD_COUNT <= PAGE_SIZE, "a vmcs12 must
 static bool shadowing;
 static bool offered[VMCS_FIELD_COUNT];
 static uint8_t read_write_list[VMCS_FIELD_COUNT], shadow_list[VMCS_FIELD_COUNT], exit_list[VMCS_FIELD_COUNT];
-static unsigned read_write_count, shadow_count, exit_count;
+static uint8_t copied_list[VMCS_FIELD_COUNT];
+static unsigned read_write_count, shadow_count, exit_count, copied_count;
 static uint8_t *vmread_bitmap, *vmwrite_bitmap;
 
 bool nested_shadowing(void)
@@ -74,6 +75,8 @@ bool nested_init(void)
         offered[i] = vmx_caps_offers(&caps_offer, (enum vmcs_offer)vmcs_fields[i].offered);
         list_shadowed((uint8_t)i);
         list_read_at_exit((uint8_t)i);
+        if (vmcs_fields[i].home == HOME_COPIED && offered[i])
+            copied_list[copied_count++] = (uint8_t)i;
     }
     return true;
 }
@@ -116,22 +119,17 @@ static struct vmcs12 *find(struct cpu *cpu, uint64_t region)
     return NULL;
 }
 
-static void each_guest_field(const struct vmcs12 *v, void (*action)(uint32_t encoding, uint64_t *value))
+/* Guest state goes from the loaded vmcs02 into the private copy, or back. */
+static void move_guest_state(struct vmcs12 *v, bool to_vmcs02)
 {
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
-        if (vmcs_fields[i].home == HOME_GUEST && offered[i])
-            action(vmcs_fields[i].encoding, (uint64_t *)&v->field[i]);
+        if (vmcs_fields[i].home != HOME_GUEST)
+            continue;
+        if (to_vmcs02)
+            hw_vmwrite(vmcs_fields[i].encoding, v->field[i]);
+        else
+            v->field[i] = hw_vmread(vmcs_fields[i].encoding);
     }
-}
-
-static void read_field(uint32_t encoding, uint64_t *value)
-{
-    *value = hw_vmread(encoding);
-}
-
-static void write_field(uint32_t encoding, uint64_t *value)
-{
-    hw_vmwrite(encoding, *value);
 }
 
 /* Writes the private copy back to the host's memory and frees the slot. vmcs01 is loaded before and after. */
@@ -142,7 +140,7 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
     if (cpu->current == v)
         vmcs12_set_current(cpu, NULL);
     vmcs_load(v->vmcs02);
-    each_guest_field(v, read_field);
+    move_guest_state(v, false);
     hw_vmclear(v->vmcs02);
     vmcs_load(cpu->vmcs01);
     host_frame_write(hpa(v->region), head, sizeof(head));
@@ -153,21 +151,21 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
         ept02_put(v->ept02);
     v->ept02 = NULL;
     v->region = NO_VMCS;
+    v->last_use = 0;
     layer_unlock();
 }
 
-/* A free slot, made by writing back the one used least recently if need be. */
+/* The slot used least recently, which a free one is: what is in it is written back. */
 static struct vmcs12 *slot_for_new(struct cpu *cpu)
 {
-    struct vmcs12 *v = find(cpu, NO_VMCS), *oldest = cpu->slots + (cpu->current == cpu->slots);
+    struct vmcs12 *oldest = NULL;
 
-    if (v != NULL)
-        return v;
-    for (v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
-        if (v != cpu->current && v->last_use < oldest->last_use)
+    for (struct vmcs12 *v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
+        if (v != cpu->current && (oldest == NULL || v->last_use < oldest->last_use))
             oldest = v;
     }
-    save(cpu, oldest);
+    if (oldest->region != NO_VMCS)
+        save(cpu, oldest);
     return oldest;
 }
 
@@ -182,7 +180,7 @@ static void load(struct cpu *cpu, struct vmcs12 *v)
         v->field[i] = vmcs_field_merge(vmcs_fields[i].encoding, 0, v->field[i]);
     hw_vmclear(v->vmcs02);
     vmcs_load(v->vmcs02);
-    each_guest_field(v, write_field);
+    move_guest_state(v, true);
     hw_vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
     hw_vmwrite(VMCS_VM_EXIT_MSR_STORE_COUNT, 0);
     hw_vmwrite(VMCS_VM_EXIT_MSR_LOAD_COUNT, 0);
@@ -280,17 +278,14 @@ static bool is_shadowed(const struct cpu *cpu, const struct vmcs12 *v, int index
 
 uint64_t vmcs12_read(struct cpu *cpu, struct vmcs12 *v, int index)
 {
-    uint64_t value = v->field[index];
+    bool shadowed = is_shadowed(cpu, v, index);
+    uint64_t value;
 
-    if (is_shadowed(cpu, v, index)) {
-        vmcs_load(v->shadow);
-        value = hw_vmread(vmcs_fields[index].encoding);
-        vmcs_load(cpu->vmcs01);
-    } else if (vmcs_fields[index].home == HOME_GUEST) {
-        vmcs_load(v->vmcs02);
-        value = hw_vmread(vmcs_fields[index].encoding);
-        vmcs_load(cpu->vmcs01);
-    }
+    if (!shadowed && vmcs_fields[index].home != HOME_GUEST)
+        return v->field[index];
+    vmcs_load(shadowed ? v->shadow : v->vmcs02);
+    value = hw_vmread(vmcs_fields[index].encoding);
+    vmcs_load(cpu->vmcs01);
     return value;
 }
 
@@ -342,6 +337,12 @@ void vmcs12_write_changed(struct vmcs12 *v)
         v->guest_changed &= v->guest_changed - 1;
         hw_vmwrite(vmcs_fields[index].encoding, v->field[index]);
     }
+}
+
+void vmcs12_write_copied(const struct vmcs12 *v)
+{
+    for (unsigned i = 0; i < copied_count; i++)
+        hw_vmwrite(vmcs_fields[copied_list[i]].encoding, v->field[copied_list[i]]);
 }
 
 void vmcs12_read_exit(struct vmcs12 *v)

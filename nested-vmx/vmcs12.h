@@ -81,6 +81,9 @@ void vmcs12_push_shadow(struct vmcs12 *v);
 /* Writes the fields that vmcs12_pull_shadow found changed into vmcs02, which is loaded. */
 void vmcs12_write_changed(struct vmcs12 *v);
 
+/* Writes the controls that are copied as they are into vmcs02, which is loaded. */
+void vmcs12_write_copied(const struct vmcs12 *v);
+
 /* Reads what the host will see of an exit from vmcs02, which is loaded, into `field`. */
 void vmcs12_read_exit(struct vmcs12 *v);
 

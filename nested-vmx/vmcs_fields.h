@@ -22,7 +22,7 @@ enum vmcs_index {
     VMCS_FIELD_COUNT,
 };
 
-enum vmcs_home { HOME_GUEST, HOME_SWITCHED, HOME_CTRL, HOME_HOST, HOME_EXIT };
+enum vmcs_home { HOME_GUEST, HOME_SWITCHED, HOME_CTRL, HOME_COPIED, HOME_HOST, HOME_EXIT };
 enum vmcs_shadow { SHADOW_NO, SHADOW_R, SHADOW_RW };
 
 /* Dirty groups: what has to be checked and merged again before the next entry. */

@@ -62,7 +62,7 @@ static void encodings_are_well_formed(void **state)
 static bool home_fits(const struct vmcs_field *field)
 {
     switch (VMCS_ENCODING_TYPE(field->encoding)) {
-    case TYPE_CONTROL: return field->home == HOME_CTRL;
+    case TYPE_CONTROL: return field->home == HOME_CTRL || field->home == HOME_COPIED;
     case TYPE_READ_ONLY: return field->home == HOME_EXIT;
     case TYPE_HOST: return field->home == HOME_HOST;
     default:
@@ -84,7 +84,7 @@ static void homes_fit_types(void **state)
 static bool never_dirty(const struct vmcs_field *field)
 {
     return field->encoding == VMCS_EXECUTIVE_VMCS_POINTER || field->encoding == VMCS_HOST_RSP ||
-           (field->home != HOME_CTRL && field->home != HOME_HOST);
+           (field->home != HOME_CTRL && field->home != HOME_COPIED && field->home != HOME_HOST);
 }
 
 static void groups_fit_homes(void **state)
@@ -96,10 +96,14 @@ static void groups_fit_homes(void **state)
 
         if ((field->dirty == DIRTY_NONE) != never_dirty(field))
             fail_msg("%s: a change has to be noticed exactly if the field is checked or merged", name);
+        if (field->home == HOME_COPIED && field->dirty != DIRTY_CONTROLS)
+            fail_msg("%s: what is copied is in group CONTROLS", name);
         if (field->home != HOME_HOST && field->dirty == DIRTY_HOST)
             fail_msg("%s: only host state is in group HOST", name);
         if (field->home == HOME_HOST && field->dirty != DIRTY_NONE && field->dirty != DIRTY_HOST)
             fail_msg("%s: host state is in group HOST", name);
+        if (field->home == HOME_GUEST && field->offered != OFFER_ALWAYS)
+            fail_msg("%s: guest state that not every processor has", name);
         if ((field->dirty & ~DIRTY_ALL) != 0)
             fail_msg("%s: unknown group", name);
     }

@@ -151,7 +151,7 @@ void host_switch_cpu(unsigned index)
 static void forget(void)
 {
     fake_ept02_forget();
-    read_write_count = shadow_count = exit_count = 0;
+    read_write_count = shadow_count = exit_count = copied_count = 0;
     memset(&host_calls, 0, sizeof(host_calls));
 }
 
