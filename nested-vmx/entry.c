@@ -231,6 +231,6 @@ void nested_entry_refused(struct cpu *cpu)
     cpu->in_l2 = false;
     cpu->launch = 0;
     v->dirty = DIRTY_ALL;
-    cv_log_limited(LOG_ERROR, "the processor refuses merged controls of %lx with error %lu", v->region, error);
+    cv_log_limited(LOG_INFO, "the processor refuses to enter %lx: error %lu", v->region, error);
     vmx_fail_valid(cpu, (enum vm_instruction_error)error);
 }

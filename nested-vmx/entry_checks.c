@@ -14,10 +14,7 @@
 #define EPTP_WALK_4       UINT64_C(0x18)
 #define EPTP_MUST_BE_WALK UINT64_C(0xfb8) /* walk length and reserved bits */
 
-/* #DF, #TS, #NP, #SS, #GP, #PF, #AC: the hardware exceptions that push an error code. */
-#define VECTORS_WITH_ERROR_CODE (BIT32(8) | BIT32(10) | BIT32(11) | BIT32(12) | BIT32(13) | BIT32(14) | BIT32(17))
-
-enum { MSR_LIST_ENTRY_BYTES = 16, INSTRUCTION_LENGTH_MAX = 15, VECTOR_NMI = 2, VECTOR_EXCEPTION_MAX = 31 };
+enum { MSR_LIST_ENTRY_BYTES = 16 };
 
 static bool physical_ok(uint64_t address, const struct entry_limits *lim)
 {
@@ -129,45 +126,12 @@ static bool exit_controls_ok(const uint64_t *f, const struct vmx_caps *offer)
     return vmx_control_valid(offer->exit, controls) && (timer || (controls & EXIT_SAVE_PREEMPTION_TIMER) == 0);
 }
 
-/* Bit 11 has to be set exactly for hardware exceptions that push an error code in the guest's mode. */
-static bool event_pushes_error_code(const uint64_t *f, unsigned type, unsigned vector)
-{
-    bool protected_mode = (entry_secondary_controls(f) & SEC_UNRESTRICTED_GUEST) == 0 ||
-                          (f[FIELD_GUEST_CR0] & CR0_PE) != 0;
-
-    return protected_mode && type == INTR_TYPE_HARDWARE && (VECTORS_WITH_ERROR_CODE >> (vector & 31) & 1) != 0;
-}
-
-static bool event_type_ok(const uint64_t *f, const struct vmx_caps *offer, unsigned type, unsigned vector)
-{
-    uint64_t length = f[FIELD_VM_ENTRY_INSTRUCTION_LENGTH];
-
-    switch (type) {
-    case INTR_TYPE_EXTERNAL: return true;
-    case INTR_TYPE_NMI: return vector == VECTOR_NMI;
-    case INTR_TYPE_HARDWARE: return vector <= VECTOR_EXCEPTION_MAX;
-    case INTR_TYPE_SOFTWARE:
-    case INTR_TYPE_PRIVILEGED_SOFTWARE:
-    case INTR_TYPE_SOFTWARE_EXCEPTION:
-        return length <= INSTRUCTION_LENGTH_MAX && (length != 0 || (offer->misc & MISC_INJECT_LENGTH_0) != 0);
-    case INTR_TYPE_OTHER: return vector == 0 && (offer->proc.may_be_1 & PROC_MONITOR_TRAP_FLAG) != 0;
-    default: return false;
-    }
-}
-
-/* SDM "VM-Entry Control Fields", event injection. IA32_VMX_BASIC[56] is never offered. */
-static bool event_ok(const uint64_t *f, const struct vmx_caps *offer)
+/* The event is checked by the processor, with the guest's mode; a pending monitor trap, which is not offered, is not. */
+static bool event_offered(const uint64_t *f)
 {
     uint32_t info = (uint32_t)f[FIELD_VM_ENTRY_INTERRUPTION_INFO];
-    unsigned type = INTR_TYPE(info);
-    unsigned vector = INTR_VECTOR(info);
-    bool error_code = (info & INTR_ERROR_VALID) != 0;
 
-    if ((info & INTR_VALID) == 0)
-        return true;
-    return (info & UINT32_C(0x7ffff000)) == 0 && event_type_ok(f, offer, type, vector) &&
-           error_code == event_pushes_error_code(f, type, vector) &&
-           (!error_code || f[FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE] <= UINT16_MAX);
+    return (info & INTR_VALID) == 0 || INTR_TYPE(info) != INTR_TYPE_OTHER;
 }
 
 enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct vmx_caps *offer,
@@ -175,7 +139,7 @@ enum vm_instruction_error entry_check_controls(const uint64_t *f, const struct v
 {
     bool ok = execution_controls_ok(f, offer, lim) && exit_controls_ok(f, offer) &&
               vmx_control_valid(offer->entry, (uint32_t)f[FIELD_VM_ENTRY_CONTROLS]) && msr_lists_ok(f, lim) &&
-              event_ok(f, offer);
+              event_offered(f);
 
     return ok ? VMERR_NONE : VMERR_ENTRY_CONTROLS;
 }

@@ -2,8 +2,8 @@
 /*
  * The checks of a VM entry that the layer makes itself, on a private vmcs12 (an array indexed by FIELD_*).
  * Every value is the hypervisor's and untrusted; nothing here reads memory or hardware. The checks follow what
- * `offer` announces (vmx_caps_offer), so they may be stricter than the processor's. Guest state is left to the
- * processor, which loads it unchanged. Callers check controls, then host state.
+ * `offer` announces (vmx_caps_offer), so they may be stricter than the processor's. Guest state and
+ * the event to inject are left to the processor, which gets them unchanged. Callers check controls, then host state.
  *
  * The hypervisor is in 64-bit mode, and stays there. Whether addresses are RAM is the caller's to see.
  */

@@ -62,7 +62,7 @@ static void check_good(const struct entry *e)
     if (f[FIELD_VM_ENTRY_MSR_LOAD_COUNT] & UINT32_MAX)
         require(f[FIELD_VM_ENTRY_MSR_LOAD_ADDR] < limit && f[FIELD_VM_ENTRY_MSR_LOAD_ADDR] % 16 == 0);
     if (info & INTR_VALID)
-        require(INTR_TYPE(info) != 1 && INTR_TYPE(info) != 7);
+        require(INTR_TYPE(info) != 7);
 }
 
 static void check_monotonic(const struct entry *good)
