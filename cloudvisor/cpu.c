@@ -28,7 +28,14 @@ static volatile uint64_t flush_generation;
 
 void cpu_enter_first(struct cpu *cpu);
 
-enum { MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_DEBUGCTL = 0x1d9, MSR_PAT = 0x277 };
+enum {
+    MSR_TSC_ADJUST = 0x3b,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP,
+    MSR_SYSENTER_EIP,
+    MSR_DEBUGCTL = 0x1d9,
+    MSR_PAT = 0x277
+};
 enum msr { MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
 #define FEATURE_CONTROL_LOCKED 1u
 #define FEATURE_CONTROL_VMX    4u
@@ -262,6 +269,8 @@ uint64_t cpu_demote(uint64_t boot_info_pa, uint64_t index, uint64_t caller_frame
     copy_caller(cpu, caller_frame, caller_cr3, cr0, cr4);
     hw_wrmsr(MSR_GS_BASE, (uint64_t)cpu);
     apic_read_logical_id(cpu);
+    if (!hw_rdmsr_safe(MSR_TSC_ADJUST, &cpu->tsc_adjust))
+        cpu->tsc_adjust = 0;
     cpu->stats[STAT_cpus_demoted] = 1;
     cpu->stats[STAT_layer_bytes] = index == 0 ? boot->region_size : 0;
     cpus[index] = cpu;

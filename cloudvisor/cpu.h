@@ -51,6 +51,7 @@ struct cpu {
     volatile uint32_t attention; /* nonzero: look at the requests below before entering non-root mode */
     uint32_t launch;             /* the next entry is a VMLAUNCH, since the VMCS is clear */
     uint64_t exit_tsc;
+    uint64_t tsc_adjust; /* IA32_TSC_ADJUST as the firmware left it; 0 where there is none */
 
     uint32_t index;
     uint32_t apic_id;

@@ -102,7 +102,7 @@ struct vm {
 
     struct bundle_descriptor *descriptor; /* the layer's copy, a page */
     struct vcpu *vcpus[BUNDLE_VCPU_MAX];
-    uint64_t tsc_offset;
+    uint64_t tsc_offset; /* from a counter that the host never turned */
 
     struct page_crypt crypt; /* memory: ept-guard/vm_pages.c */
     struct ept ept;

@@ -190,7 +190,6 @@ static void write_constants(const struct vcpu *vcpu)
     hw_vmwrite(VMCS_VPID, VPID_LAYER + vcpu->vm->index * BUNDLE_VCPU_MAX + vcpu->index);
     hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE);
     hw_vmwrite(VMCS_CR4_GUEST_HOST_MASK, ~CR4_PROTECTED);
-    hw_vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset);
     hw_vmwrite(VMCS_GUEST_IA32_PAT, PAT_RESET);
 }
 
@@ -323,6 +322,15 @@ static bool take_event(struct vmcs12 *v)
     return true;
 }
 
+/* How far the host has turned this CPU's counter: writes of the counter are in this MSR, too. */
+static uint64_t tsc_turned(const struct cpu *cpu)
+{
+    enum { MSR_TSC_ADJUST = 0x3b };
+    uint64_t adjust;
+
+    return hw_rdmsr_safe(MSR_TSC_ADJUST, &adjust) ? adjust - cpu->tsc_adjust : 0;
+}
+
 /* Loads the vCPU's VMCS and gives it what changed; the reason why the VM must stop, or VM_STOP_NONE. */
 static enum vm_stop prepare(struct cpu *cpu, struct vmcs12 *v)
 {
@@ -334,6 +342,7 @@ static enum vm_stop prepare(struct cpu *cpu, struct vmcs12 *v)
     if (vcpu->host_state_of != cpu) {
         cpu_write_host_state(cpu);
         hw_invvpid(HW_INVVPID_SINGLE, (uint16_t)hw_vmread(VMCS_VPID), 0);
+        hw_vmwrite(VMCS_TSC_OFFSET, vcpu->vm->tsc_offset - tsc_turned(cpu));
         vcpu->host_state_of = cpu;
         v->dirty |= DIRTY_CONTROLS;
     }
@@ -554,6 +563,7 @@ static uint64_t begin_launch(struct cpu *cpu, struct vmcs12 *v)
     if (vm == NULL)
         return BUNDLE_BAD_MEMORY;
     vm->tsc_offset = (proc_controls(v) & PROC_TSC_OFFSETTING) != 0 ? v->field[FIELD_TSC_OFFSET] : 0;
+    vm->tsc_offset += tsc_turned(cpu);
     if (bind(v, vm->vcpus[0]))
         return BUNDLE_OK;
     vm_stop(vm, VM_STOP_BAD_CONTROLS, v->region);
