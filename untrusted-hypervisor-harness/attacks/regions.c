@@ -223,7 +223,7 @@ static enum attack_result launch_twice(struct victim *vm)
 
 static const struct attack attacks[] = {
     REGION("region.written", write_region, PAGES, STOPPED, HOST_GONE, false),
-    REGION("region.read", read_region, STATE, STOPPED, HOST_GONE, false),
+    REGION("region.read", read_region, STATE, NOTHING, NONE, false),
     REGION("region.of-another-vm", reuse_region, STATE, STOPPED, HOST_GONE, false),
     REGION("region.loaded-elsewhere", load_elsewhere, PAGES, NOTHING, NONE, true),
     REGION("region.changed-elsewhere", change_elsewhere, PAGES, STOPPED, BAD_ANSWER, true),
