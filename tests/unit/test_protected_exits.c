@@ -188,13 +188,13 @@ static void msrs_are_the_layers(void **state)
     hw_vmwrite(VMCS_GUEST_RIP, RIP);
     assert_enters(pvm_exits(EXIT_RDMSR, 0));
     assert_injected(INTR_VALID | INTR_ERROR_VALID | INTR_TYPE_HARDWARE << 8 | GP);
-    fake_cpu->gpr[RCX] = 0xc0000082;
-    fake_cpu->gpr[RAX] = 0x89abcdef;
-    fake_cpu->gpr[RDX] = 0xffff8000;
+    fake_cpu->gpr[RCX] = 0x277;
+    fake_cpu->gpr[RAX] = 0x01040506;
+    fake_cpu->gpr[RDX] = 0x06060606;
     assert_enters(pvm_exits(EXIT_WRMSR, 0));
-    assert_int_equal(fake_msr_get(0xc0000082), UINT64_C(0xffff800089abcdef));
+    assert_int_equal(hw_vmread(VMCS_GUEST_IA32_PAT), UINT64_C(0x0606060601040506));
     exits_to_host(EXIT_PREEMPTION_TIMER, 0);
-    assert_registers_of_host();
+    assert_int_equal(peek(VMCS_GUEST_IA32_PAT), BASE_PAT);
 }
 
 static void xcr0_is_the_guests_own(void **state)
