@@ -57,6 +57,7 @@ enum {
 #define PROC_MOV_DR_EXITING           BIT32(23)
 #define PROC_UNCONDITIONAL_IO_EXITING BIT32(24)
 #define PROC_IO_BITMAPS               BIT32(25)
+#define PROC_MONITOR_TRAP_FLAG        BIT32(27)
 #define PROC_MSR_BITMAPS              BIT32(28)
 #define PROC_MONITOR_EXITING          BIT32(29)
 #define PROC_PAUSE_EXITING            BIT32(30)

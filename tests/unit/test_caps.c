@@ -10,7 +10,6 @@
 #define PIN_POSTED_INTERRUPTS       BIT32(7)
 #define PROC_TERTIARY_CONTROLS      BIT32(17)
 #define PROC_TPR_SHADOW             BIT32(21)
-#define PROC_MONITOR_TRAP_FLAG      BIT32(27)
 #define SEC_APIC_ACCESS             BIT32(0)
 #define SEC_X2APIC_MODE             BIT32(4)
 #define SEC_APIC_REGISTER           BIT32(8)
