@@ -69,6 +69,17 @@ static enum attack_result open_msrs(struct victim *vm)
     return rounds(vm);
 }
 
+/* Ports are the processor's own. */
+static enum attack_result open_ports(struct victim *vm)
+{
+    if (!victim_start(vm))
+        return ATTACK_BROKEN;
+    clear_pages(vmx_page(VMX_PAGE_IO_BITMAP_A), 1);
+    clear_pages(vmx_page(VMX_PAGE_IO_BITMAP_B), 1);
+    vmx_write(VMCS_PROCESSOR_BASED_CONTROLS, vcpu_get(FIELD_PROCESSOR_BASED_CONTROLS) | PROC_IO_BITMAPS);
+    return rounds(vm);
+}
+
 static enum attack_result shadow_cr(struct victim *vm)
 {
     if (!victim_start(vm))
@@ -118,11 +129,9 @@ static enum attack_result tsc_offset(struct victim *vm)
     }
 
 static const struct attack attacks[] = {
-    NOTHING("control.entry-msr-list", entry_list, STATE),
-    NOTHING("control.exit-msr-list", exit_list, STATE),
-    NOTHING("control.msr-bitmap", open_msrs, STATE),
-    NOTHING("control.cr-shadows", shadow_cr, STATE),
-    NOTHING("control.exceptions-to-host", all_exceptions, FAULT),
+    NOTHING("control.entry-msr-list", entry_list, STATE), NOTHING("control.exit-msr-list", exit_list, STATE),
+    NOTHING("control.msr-bitmap", open_msrs, STATE),      NOTHING("control.io-bitmaps", open_ports, STATE),
+    NOTHING("control.cr-shadows", shadow_cr, STATE),      NOTHING("control.exceptions-to-host", all_exceptions, FAULT),
     NOTHING("control.tsc-offset", tsc_offset, CLOCK),
 };
 

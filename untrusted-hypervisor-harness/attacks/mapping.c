@@ -183,6 +183,21 @@ static enum attack_result own_page_as_window(struct victim *vm)
     return code == REPORT_READY ? ATTACK_NOTHING : attack_outcome(vm, code);
 }
 
+/* The pages that are the host's by design: they take nothing from the guest, and stay as they are. */
+static enum attack_result shared_pages(struct victim *vm)
+{
+    const uint64_t *window = victim_page(vm, GA_WINDOW + 0x3100), *start = victim_page(vm, GA_AP_START + 0x100);
+    bool seen;
+
+    fill_bytes(victim_page(vm, GA_AP_START), 0x77, PAGE_SIZE);
+    if (!victim_start(vm))
+        return ATTACK_BROKEN;
+    seen = victim_is_secret(vm, *window) || victim_is_secret(vm, *start);
+    if (vm->protected)
+        seen = seen || *window != UINT64_C(0x9090909090909090) || *start != UINT64_C(0x7777777777777777);
+    return attack_go_on(vm, seen);
+}
+
 static bool bring_once(struct victim *vm, uint64_t gpa)
 {
     (void)gpa;
@@ -296,6 +311,7 @@ static const struct attack attacks[] = {
       .program = PROGRAM_PAGES,
       .expected = ATTACK_STOPPED,
       .stop = STOP_FORGED_PAGE },
+    { .name = "map.shared-pages", .run = shared_pages, .program = PROGRAM_SHARING, .expected = ATTACK_NOTHING },
     { .name = "map.ept-table", .run = ept_table, .program = PROGRAM_PAGES, .expected = ATTACK_NOTHING },
     { .name = "map.ram-skipped",
       .run = skip_violation,

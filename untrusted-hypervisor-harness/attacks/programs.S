@@ -235,6 +235,17 @@ PROGRAM again
     jmp 2b
 PROGRAM_END again
 
+/* ---- A guest that forgot what it shares with the host, and keeps a secret there ---- */
+
+PROGRAM sharing
+    BEGIN
+    movq %r8, GA_WINDOW + 0x3100
+    movq %r8, GA_AP_START + 0x100
+    REPORT REPORT_READY
+1:  REPORT REPORT_OK
+    jmp 1b
+PROGRAM_END sharing
+
 /* ---- For a second vmcs12: reads the first secret; makes a launch call; makes an AP's call ---- */
 
 PROGRAM reader

@@ -37,6 +37,7 @@ DECLARE(fault)
 DECLARE(clock)
 DECLARE(smp)
 DECLARE(again)
+DECLARE(sharing)
 DECLARE(reader)
 DECLARE(joiner)
 DECLARE(ap)
@@ -97,7 +98,7 @@ static void build_program(const struct victim *vm, enum program_index program)
     const uint8_t *const programs[][2] = {
         [PROGRAM_PAGES] = PROGRAM(pages), [PROGRAM_WRITER] = PROGRAM(writer), [PROGRAM_EVENTS] = PROGRAM(events),
         [PROGRAM_FAULT] = PROGRAM(fault), [PROGRAM_CLOCK] = PROGRAM(clock),   [PROGRAM_SMP] = PROGRAM(smp),
-        [PROGRAM_STATE] = PROGRAM(state), [PROGRAM_AGAIN] = PROGRAM(again),
+        [PROGRAM_STATE] = PROGRAM(state), [PROGRAM_AGAIN] = PROGRAM(again),   [PROGRAM_SHARING] = PROGRAM(sharing),
     };
 
     copy_program(vm, GA_PROGRAM, programs[program][0], programs[program][1]);

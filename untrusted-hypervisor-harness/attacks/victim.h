@@ -28,7 +28,8 @@ enum program_index {
     PROGRAM_CLOCK,
     PROGRAM_SMP,
     PROGRAM_STATE,
-    PROGRAM_AGAIN
+    PROGRAM_AGAIN,
+    PROGRAM_SHARING
 };
 
 /* vm_stops.def, as HYPERCALL_VM numbers them. */
