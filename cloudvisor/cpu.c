@@ -89,7 +89,7 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
 {
     struct mtrrs mtrrs;
     struct ept12_format format;
-    bool trap, page_1g;
+    bool trap;
 
     boot = phys_to_virt(hpa(boot_info_pa));
     if (boot->magic != BOOT_INFO_MAGIC || boot->cpu_count == 0 || boot->cpu_count > BOOT_CPU_MAX ||
@@ -103,11 +103,11 @@ static enum demote_error init_shared(uint64_t boot_info_pa)
     physical_bits = (hw_cpuid(0x80000008, 0).eax & 0xff) - key_id_bits();
     mtrr_read(&mtrrs, physical_bits, hw_rdmsr);
     trap = boot->init_mode == BOOT_INIT_TRAP;
-    page_1g = (caps_hw.ept_vpid & EPT_CAP_1G) != 0;
     format = ept12_format(&caps_offer, physical_bits);
     ept02_init(&format);
-    if (!init_frames() || !intercepts_init(trap) || !host_ept_init(&mtrrs, physical_bits, page_1g, trap) ||
-        !nested_init() || !vm_answers_init())
+    if (!init_frames() || !intercepts_init(trap) ||
+        !host_ept_init(&mtrrs, physical_bits, (caps_hw.ept_vpid & EPT_CAP_1G) != 0, trap) || !nested_init() ||
+        !vm_answers_init())
         return DEMOTE_NO_MEMORY;
     cpu_init_idt();
     power_init();

@@ -44,8 +44,8 @@
     mov %rdx, 16(%rsp)
     .endm
 
+    .globl layer_entry, vmexit_entry, cpu_enter_first, cpu_park, cpu_unblock_nmis, nmi_entry, exception_stubs
     .section .head, "ax"
-    .globl layer_header
 layer_header:
     .ascii "0CVLAYER" /* LAYER_IMAGE_MAGIC */
     .quad layer_entry - layer_header
@@ -58,7 +58,6 @@ layer_header:
  * uint64_t layer_entry(boot_info_pa, cpu_index), called at its physical address on the firmware's page tables.
  * The caller's state is pushed on the caller's stack; cpu_demote makes the processor continue there in non-root mode.
  */
-    .globl layer_entry
 layer_entry:
     pushfq
     push_gprs %rsp
@@ -94,14 +93,12 @@ layer_entry:
 
     .text
 /* A VM exit lands here with RSP behind cpu->gpr, so that the pushes fill it. */
-    .globl vmexit_entry
     .p2align 4
 vmexit_entry:
     push_gprs %rax
     leave_guest
     incq CPU_ENTRIES(%rbx)
     call exit_handle
-    .globl vm_enter
 vm_enter:
     rdtsc
     shl $32, %rdx
@@ -132,14 +129,12 @@ serve_requests:
     jmp vm_enter
 
 /* void cpu_enter_first(struct cpu *): the first entry after demotion. */
-    .globl cpu_enter_first
 cpu_enter_first:
     mov %rdi, %rbx
     mov CPU_STACK_TOP(%rbx), %rsp
     jmp vm_enter
 
 /* void cpu_park(struct cpu *) */
-    .globl cpu_park
 cpu_park:
     cmpl $0, CPU_ATTENTION(%rdi)
     jne park_end
@@ -148,7 +143,6 @@ park_end:
     ret
 
 /* void cpu_unblock_nmis(void): an IRET to the caller. */
-    .globl cpu_unblock_nmis
 cpu_unblock_nmis:
     pop %rax
     mov %rsp, %rdx
@@ -163,7 +157,6 @@ cpu_unblock_nmis:
  * An NMI in root mode is a kick or one meant for the host. In the windows where the check of `attention` is behind
  * us, the interrupted RIP is moved so that the check is made again.
  */
-    .globl nmi_entry
 nmi_entry:
     push %rax
     push %rdx
@@ -184,7 +177,6 @@ nmi_entry:
  * Every other exception: #GP at a fixup goes on there, anything else is a panic with the registers. One stub of 16 bytes
  * for each of the first 32 vectors; the mask has those for which the processor pushes an error code.
  */
-    .globl exception_stubs
     .p2align 4
 exception_stubs:
     vector = 0

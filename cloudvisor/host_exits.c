@@ -237,45 +237,26 @@ void exit_reinject(void)
         hw_vmwrite(VMCS_VM_ENTRY_INSTRUCTION_LENGTH, hw_vmread(VMCS_VM_EXIT_INSTRUCTION_LENGTH));
 }
 
-/* Decodes the instruction at the host's RIP from a private copy. */
-static bool decode_current(uint8_t bytes[INSTRUCTION_MAX], struct decoded *d)
+/* A plain store of the host's: carried out if it is for the trapped local APIC, dropped if for the layer's memory. */
+static void store(struct cpu *cpu, hpa_t address, bool to_apic)
 {
     uint32_t rights = (uint32_t)hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS);
     enum decode_mode mode = (rights & BIT32(13)) != 0 ? DECODE_64 : (rights & BIT32(14)) != 0 ? DECODE_32 : DECODE_16;
-    size_t available = host_fetch(bytes, INSTRUCTION_MAX);
-
-    return decode_instruction(bytes, (unsigned)available, mode, d) == DECODE_OK;
-}
-
-/* A write to the trapped local APIC's page: carried out for the host. */
-static void apic_page_write(struct cpu *cpu, uint32_t offset)
-{
     uint8_t bytes[INSTRUCTION_MAX] = { 0 };
+    unsigned available = (unsigned)host_fetch(bytes, sizeof(bytes));
     struct decoded d;
 
-    if (!decode_current(bytes, &d) || d.kind != DECODE_STORE || d.size != 4 || d.reg == RSP) {
-        cv_log_limited(LOG_ERROR, "host writes to its local APIC with bytes %02x %02x %02x %02x: not supported",
+    if ((hw_vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID) != 0 ||
+        decode_instruction(bytes, available, mode, &d) != DECODE_OK || d.kind != DECODE_STORE || d.reg == RSP ||
+        (to_apic && d.size != 4)) {
+        cv_log_limited(LOG_ERROR, "host writes to %lx with bytes %02x %02x %02x %02x: not supported", address.raw,
                        bytes[0], bytes[1], bytes[2], bytes[3]);
         host_inject_gp();
         return;
     }
-    apic_host_write(cpu, offset, (uint32_t)decode_store_value(&d, cpu->gpr[d.reg]));
+    if (to_apic)
+        apic_host_write(cpu, (uint32_t)address.raw & 0xfff, (uint32_t)decode_store_value(&d, cpu->gpr[d.reg]));
     host_skip_bytes(d.length);
-}
-
-/* Plain stores to memory that is not there vanish, and an exchange reads all-ones. False: it is another instruction. */
-static bool drop_store(struct cpu *cpu)
-{
-    uint8_t bytes[INSTRUCTION_MAX];
-    struct decoded d;
-
-    if ((hw_vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID) != 0 || !decode_current(bytes, &d) || d.kind == DECODE_LOAD ||
-        d.reg == RSP)
-        return false;
-    if (d.kind == DECODE_XCHG)
-        cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], UINT64_MAX);
-    host_skip_bytes(d.length);
-    return true;
 }
 
 void host_ept_access(struct cpu *cpu)
@@ -297,9 +278,9 @@ void host_ept_access(struct cpu *cpu)
         cpu_count_stat(cpu, write ? STAT_layer_writes : STAT_layer_reads);
         cv_log_limited(LOG_INFO, "host %s the layer's memory at %lx", write ? "writes to" : "reads", address.raw);
     }
-    if (answer == HOST_EPT_TRAPPED)
-        apic_page_write(cpu, (uint32_t)address.raw & 0xfff);
-    else if (answer == HOST_EPT_OUTSIDE || (answer == HOST_EPT_LAYER && !drop_store(cpu)))
+    if (answer == HOST_EPT_TRAPPED || answer == HOST_EPT_LAYER)
+        store(cpu, address, answer == HOST_EPT_TRAPPED);
+    else if (answer == HOST_EPT_OUTSIDE)
         host_inject_gp();
     else
         exit_reinject();
@@ -325,10 +306,7 @@ void host_nmi_window_exit(struct cpu *cpu)
 /* The host's triple fault resets the machine: make a real one. */
 static void triple_fault_exit(void)
 {
-    static const struct __attribute__((packed)) {
-        uint16_t limit;
-        uint64_t base;
-    } no_idt;
+    static const uint8_t no_idt[10];
 
     cv_log(LOG_INFO, "the host's triple fault resets the machine");
     vm_end_all(VM_STOP_HOST_RESET, true);

@@ -7,23 +7,22 @@ static const struct {
     uint32_t first, last;
     bool read; /* exits on reads, too */
 } msr_list[] = {
-    { 0x10, 0x10, false },                                                    /* IA32_TIME_STAMP_COUNTER */
-    { 0x1b, 0x1b, false },                                                    /* IA32_APIC_BASE */
-    { 0x3b, 0x3b, false },                                                    /* IA32_TSC_ADJUST */
-    { 0x3a, 0x3a, true },                                                     /* IA32_FEATURE_CONTROL */
-    { 0x79, 0x79, false },                                                    /* IA32_BIOS_UPDT_TRIG */
-    { 0xfe, 0xfe, true },                                                     /* IA32_MTRRCAP */
-    { 0x13c, 0x13c, false },                                                  /* could switch AES-NI off */
-    { 0x1a0, 0x1a0, false },                                                  /* IA32_MISC_ENABLE */
-    { 0x200, 0x21f, true },                                                   /* variable MTRRs */
-    { 0x250, 0x250, true },                                                   /* fixed MTRRs */
-    { 0x258, 0x259, true },   { 0x268, 0x26f, true }, { 0x2ff, 0x2ff, true }, /* IA32_MTRR_DEF_TYPE */
-    { 0x480, 0x493, true },                                                   /* VMX capabilities */
-    { 0x570, 0x571, true },                           /* processor trace writes to physical addresses */
-    { 0x560, 0x561, true },   { 0x3f1, 0x3f2, true }, /* IA32_PEBS_ENABLE and what it records */
-    { 0x3f4, 0x3f5, true },                           /* architectural PEBS: a linear buffer, live in root mode, too */
-    { 0x600, 0x600, true },                           /* IA32_DS_AREA: records could be written while in root mode */
-    { 0x17d0, 0x17d1, true },                         /* hardware feedback writes to a physical address */
+    { 0x10, 0x10, false },    /* IA32_TIME_STAMP_COUNTER */
+    { 0x1b, 0x1b, false },    /* IA32_APIC_BASE */
+    { 0x3a, 0x3a, true },     /* IA32_FEATURE_CONTROL */
+    { 0x3b, 0x3b, false },    /* IA32_TSC_ADJUST */
+    { 0x79, 0x79, false },    /* IA32_BIOS_UPDT_TRIG */
+    { 0xfe, 0xfe, true },     /* IA32_MTRRCAP */
+    { 0x13c, 0x13c, false },  /* could switch AES-NI off */
+    { 0x1a0, 0x1a0, false },  /* IA32_MISC_ENABLE */
+    { 0x200, 0x21f, true },   /* variable MTRRs */
+    { 0x250, 0x26f, true },   /* fixed MTRRs */
+    { 0x2ff, 0x2ff, true },   /* IA32_MTRR_DEF_TYPE */
+    { 0x3f1, 0x3f5, true },   /* PEBS: its architectural form writes to a linear buffer, in root mode, too */
+    { 0x480, 0x493, true },   /* VMX capabilities */
+    { 0x560, 0x571, true },   /* processor trace writes to physical addresses */
+    { 0x600, 0x600, true },   /* IA32_DS_AREA: records could be written while in root mode */
+    { 0x17d0, 0x17d1, true }, /* hardware feedback writes to a physical address */
 };
 
 /* Three pages: the MSR bitmap, I/O bitmaps A and B. */

@@ -29,9 +29,6 @@ void log_halt_after_panic(void);
 _Noreturn void cv_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define cv_assert(condition)                                                                                           \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            cv_panic("%s:%u: broken invariant: %s", __FILE__, __LINE__, #condition);                                   \
-    } while (0)
+    ((condition) ? (void)0 : cv_panic("%s:%u: broken invariant: %s", __FILE__, __LINE__, #condition))
 
 #endif
