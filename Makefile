@@ -38,6 +38,7 @@ test: packages ## all tests: host, conformance, hostile hypervisor, stock KVM; e
 	    conformance "$(TEST_MAKE) conformance" \
 	    guests "$(TEST_MAKE) harness-layer HARNESS_SUITE=guests" \
 	    hostile "$(TEST_MAKE) harness-layer HARNESS_SUITE=hostile" \
+	    attacks "$(TEST_MAKE) attacks" \
 	    kvm "$(TEST_MAKE) kvm-test"
 
 reproducible: build/cloudvisor.efi ## build cloudvisor.efi once more, elsewhere, and compare

@@ -39,14 +39,18 @@ $(HARNESS_EFI): $(HARNESS_OUT)/harness.so
 HARNESS_RUN := $(HARNESS_DIR)/run --efi $(HARNESS_EFI)
 HARNESS_SUITE ?= all
 
-.PHONY: harness harness-bare harness-layer conformance
+.PHONY: harness harness-bare harness-layer conformance attacks
 harness: $(HARNESS_EFI) ## build the small hypervisor that tests nested VMX
 
-harness-bare: $(HARNESS_EFI) ## run it on the bare emulator (HARNESS_SUITE=conformance|guests|hostile|bench|all)
+harness-bare: $(HARNESS_EFI) ## run it on the bare emulator (HARNESS_SUITE=conformance|guests|hostile|attacks|bench|all)
 	$(HARNESS_RUN) bare --suite $(HARNESS_SUITE) --out $(HARNESS_OUT)/bare
 
 harness-layer: $(HARNESS_EFI) build/cloudvisor.efi ## run it under the layer
 	$(HARNESS_RUN) layer --suite $(HARNESS_SUITE) --out $(HARNESS_OUT)/layer
+
+attacks: $(HARNESS_EFI) build/cloudvisor.efi ## attack protected VMs, each attack with a plain VM as its control
+	@$(HARNESS_RUN) layer --suite attacks --out $(HARNESS_OUT)/attacks || true
+	@$(HARNESS_DIR)/attacks/report $(HARNESS_OUT)/attacks
 
 conformance: $(HARNESS_EFI) build/cloudvisor.efi ## compare VMX bare and under the layer, with and without shadowing
 	$(HARNESS_RUN) bare --suite conformance --out $(HARNESS_OUT)/conformance-bare
