@@ -98,13 +98,14 @@ unit: $(unit_programs)
 mutants:
 	nice tests/unit/mutants $(TEST) $(FILE) $(unit_$(TEST))
 
-fuzz_targets := decode entry_checks fields ept nested conf
+fuzz_targets := decode entry_checks fields ept nested conf protected
 fuzz_decode := $(unit_decode)
 fuzz_entry_checks := $(unit_entry_checks)
 fuzz_fields := $(unit_fields)
 fuzz_ept := $(unit_ept02)
 fuzz_nested := $(unit_nested)
 fuzz_conf := $(unit_conf)
+fuzz_protected := $(unit_protected)
 
 fuzz_dir := $(BUILD)/fuzz
 fuzz_flags := $(subst -fsanitize=address,-fsanitize=fuzzer-no-link$(comma)address,$(unit_flags)) -Itests/fuzz

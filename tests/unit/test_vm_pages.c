@@ -581,6 +581,61 @@ static void the_tables_of_ept12_itself_can_be_offered(void **state)
     assert_int_equal(a.vm->state, VM_RUNNING);
 }
 
+/* ---- The VM's EPT is derived from its records: what is dropped of it comes back. ---- */
+
+static void a_dropped_ept_is_made_again(void **state)
+{
+    uint64_t frame = take(&a, PAGE);
+
+    (void)state;
+    fill(frame, 7);
+    ept_clear(&a.vm->ept);
+    check_world();
+    assert_int_equal(touch(&a, PAGE + 8), VM_PAGE_MAPPED);
+    assert_ptr_equal(mapped(&a, PAGE), phys_to_virt(hpa(frame)));
+    assert_true(filled(frame, 7));
+    assert_int_equal(a.vm->claimed, 1);
+}
+
+static void no_memory_for_a_page_that_is_in_stops_the_vm(void **state)
+{
+    uint64_t frame = take(&a, PAGE);
+
+    (void)state;
+    fill(frame, 7);
+    ept_clear(&a.vm->ept);
+    flush_all_cpus(fake_cpu);
+    ept02_clear_all();
+    host_ept_rebuild();
+    flush_all_cpus(fake_cpu);
+    while (pool_alloc().raw != 0)
+        continue;
+    assert_int_equal(touch(&a, PAGE), VM_PAGE_STOPPED);
+    assert_stopped(&a, VM_STOP_NO_MEMORY, PAGE / PAGE_SIZE);
+    assert_true(filled(frame, 7)); /* still the VM's */
+    assert_int_equal(frame_state(hpa(frame)), FRAME_VM);
+}
+
+static void flushing_stop(void)
+{
+    flushes_seen++;
+    assert_null(mapped(&a, PAGE));
+    assert_int_equal(frame_state(hpa(watched_frame)), FRAME_VM);
+    assert_true(filled(watched_frame, 7));
+}
+
+/* No CPU runs on in a VM that is over, and its frames are not scrubbed before. */
+static void the_end_is_flushed_to_everybody(void **state)
+{
+    (void)state;
+    watched_frame = take(&a, PAGE);
+    fill(watched_frame, 7);
+    flushes_seen = 0;
+    fake_on_flush = flushing_stop;
+    vm_stop(a.vm, VM_STOP_GUEST_RESET, 0);
+    assert_int_equal(flushes_seen, 1);
+}
+
 /* ---- Dead VMs. ---- */
 
 static void a_dead_vm_takes_nothing(void **state)
@@ -713,6 +768,9 @@ int main(void)
     TEST(a_frame_of_a_dead_vm_is_scrubbed_first);
     TEST(a_watched_frame_is_watched_no_longer);
     TEST(the_tables_of_ept12_itself_can_be_offered);
+    TEST(a_dropped_ept_is_made_again);
+    TEST(no_memory_for_a_page_that_is_in_stops_the_vm);
+    TEST(the_end_is_flushed_to_everybody);
     TEST(a_dead_vm_takes_nothing);
     TEST(frames_are_reaped_in_slices);
     TEST(an_empty_pool_is_survived_everywhere);

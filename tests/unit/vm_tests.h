@@ -119,6 +119,7 @@ static inline enum vm_page_answer touch(const struct guest *g, uint64_t gpa)
     enum vm_page_answer answer = vm_pages_touch(g->vm, g->eptp, gpa, false, &permissions);
 
     check_world();
+    assert_int_equal(answer == VM_PAGE_STOPPED, g->vm->state == VM_DEAD);
     return answer;
 }
 

@@ -141,12 +141,19 @@ static void host_writes(uint64_t encoding, uint64_t value)
 
 void pvm_prepare_vmcs(unsigned i)
 {
-    host_prepare_vmcs(i);
+    REQUIRE(pvm_try_prepare_vmcs(i));
+}
+
+bool pvm_try_prepare_vmcs(unsigned i)
+{
+    if (!host_try_prepare_vmcs(i))
+        return false;
     host_writes(VMCS_EPT_POINTER, PVM_EPTP);
     host_writes(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
     host_writes(VMCS_GUEST_SS_ACCESS_RIGHTS, 0xc093);
     host_writes(VMCS_GUEST_RFLAGS, 2);
     host_writes(VMCS_GUEST_CR4, 0x2020);
+    return true;
 }
 
 void pvm_start_host(bool shadowing, uint32_t flags)

@@ -24,6 +24,7 @@ void pvm_start_host(bool shadowing, uint32_t flags);
 
 /* vmcs12 `i`, current and ready for VMLAUNCH: the VM in 64-bit kernel mode, with the guest's EPT12. */
 void pvm_prepare_vmcs(unsigned i);
+bool pvm_try_prepare_vmcs(unsigned i); /* false if it is not this CPU's to have */
 
 /* The plain VM on the current vmcs12 (in 64-bit kernel mode) makes a call. */
 struct outcome pvm_call(uint64_t rax, uint64_t rbx, uint64_t rcx);
