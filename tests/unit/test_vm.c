@@ -384,7 +384,7 @@ static void a_window_over_the_bundle_fails_closed(void **state)
 
 /* ---- vCPUs and regions. ---- */
 
-static uint64_t bind(struct vcpu *vcpu)
+static uint64_t bind_vcpu(struct vcpu *vcpu)
 {
     uint64_t region = host_frame();
 
@@ -424,7 +424,7 @@ static void a_bound_region_is_nobodys_to_touch(void **state)
 
 static void only_frames_of_the_host_can_be_bound(void **state)
 {
-    uint64_t bound = bind(a.vm->vcpus[0]), watched = host_frame();
+    uint64_t bound = bind_vcpu(a.vm->vcpus[0]), watched = host_frame();
     const uint64_t refused[] = { bound, watched, FAKE_POOL_BASE, RAM_BYTES, UINT64_C(1) << 39 };
 
     (void)state;
@@ -440,7 +440,7 @@ static void only_frames_of_the_host_can_be_bound(void **state)
 
 static void the_hosts_touch_ends_a_vcpu_and_the_last_one_the_vm(void **state)
 {
-    uint64_t first = bind(a.vm->vcpus[0]), second = bind(a.vm->vcpus[1]);
+    uint64_t first = bind_vcpu(a.vm->vcpus[0]), second = bind_vcpu(a.vm->vcpus[1]);
 
     (void)state;
     host_touches(first, false); /* reads as ones: a dump of all memory ends nothing */
@@ -459,10 +459,10 @@ static void the_hosts_touch_ends_a_vcpu_and_the_last_one_the_vm(void **state)
 /* Whoever gives the frame back, the host finds its own contents there again. */
 static void a_region_that_was_read_as_ones_reads_as_itself_again(void **state)
 {
-    uint64_t region = bind(a.vm->vcpus[1]);
+    uint64_t region = bind_vcpu(a.vm->vcpus[1]);
 
     (void)state;
-    bind(a.vm->vcpus[0]);
+    bind_vcpu(a.vm->vcpus[0]);
     host_touches(region, false);
     assert_true(host_maps(region));
     offer(&plain, 0x5000, region);
@@ -474,7 +474,7 @@ static void a_region_that_was_read_as_ones_reads_as_itself_again(void **state)
 /* A vCPU that only waits to be brought keeps nothing alive. */
 static void a_waiting_vcpu_is_no_vcpu(void **state)
 {
-    uint64_t region = bind(a.vm->vcpus[0]);
+    uint64_t region = bind_vcpu(a.vm->vcpus[0]);
 
     (void)state;
     a.vm->vcpus[1]->state = VCPU_WAITS;
@@ -484,7 +484,7 @@ static void a_waiting_vcpu_is_no_vcpu(void **state)
 
 static void a_bound_region_as_memory_of_another_vm(void **state)
 {
-    uint64_t region = bind(a.vm->vcpus[0]);
+    uint64_t region = bind_vcpu(a.vm->vcpus[0]);
 
     (void)state;
     create(&b);
@@ -496,7 +496,7 @@ static void a_bound_region_as_memory_of_another_vm(void **state)
 
 static void a_vms_last_region_as_its_own_memory(void **state)
 {
-    uint64_t region = bind(a.vm->vcpus[0]);
+    uint64_t region = bind_vcpu(a.vm->vcpus[0]);
 
     (void)state;
     assert_int_equal(touch_with(&a, BUNDLE_FREE, region), VM_PAGE_STOPPED);
@@ -507,7 +507,7 @@ static void a_vms_last_region_as_its_own_memory(void **state)
 
 static void a_vms_last_region_as_its_exit_window(void **state)
 {
-    uint64_t region = bind(a.vm->vcpus[0]);
+    uint64_t region = bind_vcpu(a.vm->vcpus[0]);
 
     (void)state;
     bring_all(&a);
@@ -671,7 +671,7 @@ static void keys_differ_and_are_wiped(void **state)
 
 static void a_vm_lasts_as_long_as_one_vcpu_is_active(void **state)
 {
-    uint64_t active = bind(a.vm->vcpus[0]), idle = bind(a.vm->vcpus[1]);
+    uint64_t active = bind_vcpu(a.vm->vcpus[0]), idle = bind_vcpu(a.vm->vcpus[1]);
 
     (void)state;
     a.vm->vcpus[1]->active_on = NULL;
@@ -704,7 +704,7 @@ static void the_end_gives_every_page_back(void **state)
     offer_large(&a, 0x400000, 0x4000000);
     assert_int_equal(touch(&a, 0x400000), VM_PAGE_MAPPED);
     host_touches(0x4005000, true);
-    bind(a.vm->vcpus[0]);
+    bind_vcpu(a.vm->vcpus[0]);
     a.vm->vcpus[0]->active_on = NULL;
     vm_end_all(VM_STOP_HOST_RESET, true);
     check_world();
