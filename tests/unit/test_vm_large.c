@@ -24,6 +24,22 @@ static void a_plain_vms_large_page_loses_each_frame(void **state)
     }
 }
 
+/* A large page that only reads, of which a part becomes writable on its own: what is left of it must be known, too. */
+static void what_remains_of_a_split_page_loses_each_frame(void **state)
+{
+    const uint64_t frames = 0x4000000, gpa = 0x40000000, bitmap = frames + 0x5000;
+
+    (void)state;
+    fake_ept12_map(&plain.ept12, gpa, LEVEL_2M, frames | EPT_READ | EPT_ACCESSED | EPT_DIRTY);
+    assert_int_equal(plain_touches(gpa, EPT_READ), EPT02_FILLED);
+    assert_true(host_ept_watch(hpa(bitmap)));
+    ept02_revoke(hpa(bitmap), EPT_WRITE);
+    fake_ept12_map(&plain.ept12, gpa, LEVEL_2M, frames | EPT_RWX);
+    assert_int_equal(plain_touches(gpa + 0x9000, EPT_WRITE), EPT02_FILLED);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(touch_with(&a, PAGE + i * PAGE_SIZE, frames + i * UINT64_C(0x1000)), VM_PAGE_MAPPED);
+}
+
 /* ---- Large pages. ---- */
 
 static void assert_large(const struct guest *g, uint64_t gpa, uint64_t frames)
@@ -319,6 +335,7 @@ int main(void)
 
 #define TEST(function) group_add(&g, function, NULL, "%s", #function)
     TEST(a_plain_vms_large_page_loses_each_frame);
+    TEST(what_remains_of_a_split_page_loses_each_frame);
     TEST(a_fresh_large_page_is_claimed_at_once);
     TEST(a_part_of_a_gigabyte_is_the_right_one);
     TEST(a_hosts_touch_splits_a_large_page);
