@@ -180,41 +180,30 @@ static void enter(struct cpu *cpu, struct vmcs12 *v)
     cpu_count_stat(cpu, STAT_vm_entries);
 }
 
-void nested_enter(struct cpu *cpu, bool launch)
+int nested_enter(struct cpu *cpu, bool launch)
 {
     struct vmcs12 *v = cpu->current;
     enum vm_instruction_error error;
 
-    if (v == NULL) {
-        vmx_fail_invalid();
-        return;
-    }
-    if ((hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_MOV_SS) != 0) {
-        vmx_fail_valid(cpu, VMERR_ENTRY_MOV_SS);
-        return;
-    }
-    if (launch == v->launched) {
-        vmx_fail_valid(cpu, launch ? VMERR_VMLAUNCH_NOT_CLEAR : VMERR_VMRESUME_NOT_LAUNCHED);
-        return;
-    }
+    if (v == NULL || (hw_vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_MOV_SS) != 0)
+        return VMERR_ENTRY_MOV_SS;
+    if (launch == v->launched)
+        return launch ? VMERR_VMLAUNCH_NOT_CLEAR : VMERR_VMRESUME_NOT_LAUNCHED;
     if (nested_shadowing()) {
         vmcs12_pull_shadow(v);
         vmcs_load(cpu->vmcs01);
     }
-    if (v->dirty != 0 && (error = check(v)) != VMERR_NONE) {
-        vmx_fail_valid(cpu, error);
-        return;
-    }
+    if (v->dirty != 0 && (error = check(v)) != VMERR_NONE)
+        return (int)error;
     if (v->vcpu != NULL) {
         protected_enter(cpu, v);
-        return;
-    }
-    if (!merge_take_ept(v)) {
+    } else if (merge_take_ept(v)) {
+        enter(cpu, v);
+    } else {
         cv_log_limited(LOG_ERROR, "no memory for the EPT of %lx: its entry is refused", v->region);
-        vmx_fail_valid(cpu, VMERR_ENTRY_CONTROLS);
-        return;
+        return VMERR_ENTRY_CONTROLS;
     }
-    enter(cpu, v);
+    return VMX_NO_RESULT;
 }
 
 void nested_entry_refused(struct cpu *cpu)
@@ -232,5 +221,5 @@ void nested_entry_refused(struct cpu *cpu)
     cpu->launch = 0;
     v->dirty = DIRTY_ALL;
     cv_log_limited(LOG_INFO, "the processor refuses to enter %lx: error %lu", v->region, error);
-    vmx_fail_valid(cpu, (enum vm_instruction_error)error);
+    vmx_finish(cpu, (int)error);
 }

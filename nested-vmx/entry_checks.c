@@ -7,8 +7,6 @@
 #include "cloudvisor/vmcs01.h"
 #include "ept-guard/ept.h"
 
-#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
-
 #define CR4_CET           BIT64(23)
 #define PAGE_OFFSET_MASK  UINT64_C(0xfff)
 #define EPTP_WALK_4       UINT64_C(0x18)
@@ -43,27 +41,18 @@ bool entry_eptp_valid(uint64_t eptp, const struct vmx_caps *offer, const struct 
            (eptp & EPTP_MUST_BE_WALK) == EPTP_WALK_4 && physical_ok(eptp, lim);
 }
 
-/* Primary controls whose 1-setting makes the processor use a page. */
-static const struct {
-    uint32_t control;
-    uint16_t field;
-} page_rules[] = {
-    { PROC_IO_BITMAPS, FIELD_IO_BITMAP_A },
-    { PROC_IO_BITMAPS, FIELD_IO_BITMAP_B },
-    { PROC_MSR_BITMAPS, FIELD_MSR_BITMAP },
-};
+/* A page that the processor uses if primary control `control` is 1. */
+static bool page_ok(const uint64_t *f, uint32_t control, uint64_t address, const struct entry_limits *lim)
+{
+    return (f[FIELD_PROCESSOR_BASED_CONTROLS] & control) == 0 ||
+           ((address & PAGE_OFFSET_MASK) == 0 && physical_ok(address, lim));
+}
 
 static bool pages_ok(const uint64_t *f, const struct entry_limits *lim)
 {
-    for (unsigned i = 0; i < COUNT_OF(page_rules); i++) {
-        uint64_t address = f[page_rules[i].field];
-
-        if ((f[FIELD_PROCESSOR_BASED_CONTROLS] & page_rules[i].control) == 0)
-            continue;
-        if ((address & PAGE_OFFSET_MASK) != 0 || !physical_ok(address, lim))
-            return false;
-    }
-    return true;
+    return page_ok(f, PROC_IO_BITMAPS, f[FIELD_IO_BITMAP_A], lim) &&
+           page_ok(f, PROC_IO_BITMAPS, f[FIELD_IO_BITMAP_B], lim) &&
+           page_ok(f, PROC_MSR_BITMAPS, f[FIELD_MSR_BITMAP], lim);
 }
 
 static bool secondary_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
@@ -91,30 +80,20 @@ static bool execution_controls_ok(const uint64_t *f, const struct vmx_caps *offe
            secondary_ok(f, offer, lim);
 }
 
-static const struct {
-    uint16_t count;
-    uint16_t address;
-} msr_lists[] = {
-    { FIELD_VM_EXIT_MSR_STORE_COUNT, FIELD_VM_EXIT_MSR_STORE_ADDR },
-    { FIELD_VM_EXIT_MSR_LOAD_COUNT, FIELD_VM_EXIT_MSR_LOAD_ADDR },
-    { FIELD_VM_ENTRY_MSR_LOAD_COUNT, FIELD_VM_ENTRY_MSR_LOAD_ADDR },
-};
-
 /* A list that is not empty is 16-byte aligned, lies within the physical width and is no longer than announced. */
+static bool msr_list_ok(uint64_t count, uint64_t address, const struct entry_limits *lim)
+{
+    uint64_t last = address + count * MSR_LIST_ENTRY_BYTES - 1;
+
+    return count == 0 || (count <= MSR_LIST_MAX && address % MSR_LIST_ENTRY_BYTES == 0 && physical_ok(address, lim) &&
+                          physical_ok(last, lim));
+}
+
 static bool msr_lists_ok(const uint64_t *f, const struct entry_limits *lim)
 {
-    for (unsigned i = 0; i < COUNT_OF(msr_lists); i++) {
-        uint64_t bytes = (f[msr_lists[i].count] & UINT32_MAX) * MSR_LIST_ENTRY_BYTES;
-        uint64_t address = f[msr_lists[i].address];
-
-        if (bytes == 0)
-            continue;
-        if (bytes > MSR_LIST_MAX * MSR_LIST_ENTRY_BYTES)
-            return false;
-        if (address % MSR_LIST_ENTRY_BYTES != 0 || !physical_ok(address, lim) || !physical_ok(address + bytes - 1, lim))
-            return false;
-    }
-    return true;
+    return msr_list_ok(f[FIELD_VM_EXIT_MSR_STORE_COUNT], f[FIELD_VM_EXIT_MSR_STORE_ADDR], lim) &&
+           msr_list_ok(f[FIELD_VM_EXIT_MSR_LOAD_COUNT], f[FIELD_VM_EXIT_MSR_LOAD_ADDR], lim) &&
+           msr_list_ok(f[FIELD_VM_ENTRY_MSR_LOAD_COUNT], f[FIELD_VM_ENTRY_MSR_LOAD_ADDR], lim);
 }
 
 /* SDM "VM-Exit Control Fields" in "Checks on VMX Controls"; the lists are checked by msr_lists_ok. */
@@ -161,16 +140,6 @@ bool entry_efer_valid(uint64_t efer, const struct entry_limits *lim)
     return (efer & ~lim->efer_valid) == 0 && (efer & EFER_LMA) != 0 && (efer & EFER_LME) != 0;
 }
 
-static const uint16_t host_canonical[] = {
-    FIELD_HOST_IA32_SYSENTER_ESP, FIELD_HOST_IA32_SYSENTER_EIP, FIELD_HOST_FS_BASE,   FIELD_HOST_GS_BASE,
-    FIELD_HOST_TR_BASE,           FIELD_HOST_GDTR_BASE,         FIELD_HOST_IDTR_BASE, FIELD_HOST_RIP,
-};
-
-static const uint16_t host_selectors[] = {
-    FIELD_HOST_ES_SELECTOR, FIELD_HOST_CS_SELECTOR, FIELD_HOST_SS_SELECTOR, FIELD_HOST_DS_SELECTOR,
-    FIELD_HOST_FS_SELECTOR, FIELD_HOST_GS_SELECTOR, FIELD_HOST_TR_SELECTOR,
-};
-
 /* SDM "Checks on Host Control Registers, MSRs, and SSP", "Checks Related to Address-Space Size". */
 static bool host_registers_ok(const uint64_t *f, const struct vmx_caps *offer, const struct entry_limits *lim)
 {
@@ -185,16 +154,16 @@ static bool host_registers_ok(const uint64_t *f, const struct vmx_caps *offer, c
            ((controls & EXIT_LOAD_EFER) == 0 || entry_efer_valid(f[FIELD_HOST_IA32_EFER], lim));
 }
 
-/* SDM "Checks on Host Segment and Descriptor-Table Registers"; its table holds SYSENTER MSRs and RIP, too. */
+/* SDM "Checks on Host Segment and Descriptor-Table Registers"; canonical are SYSENTER's addresses and RIP, too. */
 static bool host_segments_ok(const uint64_t *f, const struct entry_limits *lim)
 {
-    for (unsigned i = 0; i < COUNT_OF(host_canonical); i++)
-        if (!entry_canonical(f[host_canonical[i]], lim))
+    for (unsigned i = FIELD_HOST_FS_BASE; i <= FIELD_HOST_IA32_SYSENTER_EIP; i++)
+        if (!entry_canonical(f[i], lim))
             return false;
-    for (unsigned i = 0; i < COUNT_OF(host_selectors); i++)
-        if ((f[host_selectors[i]] & 7) != 0) /* RPL and TI */
+    for (unsigned i = FIELD_HOST_ES_SELECTOR; i <= FIELD_HOST_TR_SELECTOR; i++)
+        if ((f[i] & 7) != 0) /* RPL and TI */
             return false;
-    return f[FIELD_HOST_CS_SELECTOR] != 0 && f[FIELD_HOST_TR_SELECTOR] != 0;
+    return entry_canonical(f[FIELD_HOST_RIP], lim) && f[FIELD_HOST_CS_SELECTOR] != 0 && f[FIELD_HOST_TR_SELECTOR] != 0;
 }
 
 enum vm_instruction_error entry_check_host_state(const uint64_t *f, const struct vmx_caps *offer,

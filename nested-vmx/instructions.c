@@ -26,34 +26,16 @@
 #define INFO_REG2(i)          ((i) >> 28 & 15u)
 enum { SEGMENT_SS = 2, SEGMENT_FS = 4, VECTOR_SS = 12, VECTOR_GP = 13 };
 
-static void finish(uint64_t flags)
+void vmx_finish(struct cpu *cpu, int result)
 {
+    uint64_t flags = result == VMERR_NONE ? 0 : cpu->current != NULL ? FLAG_ZF : FLAG_CF;
+
+    if (result == VMX_NO_RESULT)
+        return;
+    if (flags == FLAG_ZF) /* VMfailValid needs a current VMCS */
+        vmcs12_write(cpu, cpu->current, FIELD_VM_INSTRUCTION_ERROR, (uint64_t)result);
     hw_vmwrite(VMCS_GUEST_RFLAGS, (hw_vmread(VMCS_GUEST_RFLAGS) & ~ARITHMETIC_FLAGS) | flags);
     host_skip_instruction();
-}
-
-void vmx_succeed(void)
-{
-    finish(0);
-}
-
-void vmx_fail_invalid(void)
-{
-    finish(FLAG_CF);
-}
-
-void vmx_fail_valid(struct cpu *cpu, enum vm_instruction_error error)
-{
-    vmcs12_write(cpu, cpu->current, FIELD_VM_INSTRUCTION_ERROR, error);
-    finish(FLAG_ZF);
-}
-
-void vmx_fail(struct cpu *cpu, enum vm_instruction_error error)
-{
-    if (cpu->current != NULL)
-        vmx_fail_valid(cpu, error);
-    else
-        vmx_fail_invalid();
 }
 
 struct entry_limits nested_limits(void)
@@ -143,29 +125,25 @@ static void own_cr0_bits(uint64_t mask)
     hw_vmwrite(VMCS_CR0_GUEST_HOST_MASK, mask);
 }
 
-static void vmxon(struct cpu *cpu, uint32_t info)
+static int vmxon(struct cpu *cpu, uint32_t info)
 {
     uint64_t region;
 
-    if (cpu->vmx_on) {
-        vmx_fail(cpu, VMERR_VMXON_IN_ROOT);
-        return;
-    }
+    if (cpu->vmx_on)
+        return VMERR_VMXON_IN_ROOT;
     if (!vmxon_registers_valid()) {
         host_inject_gp();
-        return;
+        return VMX_NO_RESULT;
     }
     if (!read_operand(cpu, info, &region, sizeof(region)))
-        return;
-    if (!region_address_valid(region) || region_revision(region) != VMCS12_REVISION) {
-        vmx_fail_invalid();
-        return;
-    }
+        return VMX_NO_RESULT;
+    if (!region_address_valid(region) || region_revision(region) != VMCS12_REVISION)
+        return VMERR_VMPTRLD_REVISION; /* no number shows, since there is no current VMCS */
     cpu->vmx_on = true;
     cpu->vmxon_pointer = region;
     own_cr0_bits(CR0_NE | CR0_PE | CR0_PG);
     power_guard_resets();
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
 static bool any_in_vmx_operation(void)
@@ -177,7 +155,7 @@ static bool any_in_vmx_operation(void)
     return false;
 }
 
-static void vmxoff(struct cpu *cpu)
+static int vmxoff(struct cpu *cpu)
 {
     vmcs12_release_all(cpu);
     cpu->vmx_on = false;
@@ -186,159 +164,130 @@ static void vmxoff(struct cpu *cpu)
         vm_end_all(VM_STOP_HOST_GONE, false);
     if (cpu->init_request)
         cpu->attention = 1;
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
 /* The operand of VMCLEAR and VMPTRLD; `bad_address` is followed by the error for the VMXON region. */
-static bool read_region(struct cpu *cpu, uint32_t info, uint64_t *region, enum vm_instruction_error bad_address)
+static int read_region(struct cpu *cpu, uint32_t info, uint64_t *region, int bad_address)
 {
     if (!read_operand(cpu, info, region, sizeof(*region)))
-        return false;
+        return VMX_NO_RESULT;
     if (!region_address_valid(*region))
-        vmx_fail(cpu, bad_address);
-    else if (*region == cpu->vmxon_pointer)
-        vmx_fail(cpu, bad_address + 1);
-    else
-        return true;
-    return false;
+        return bad_address;
+    return *region == cpu->vmxon_pointer ? bad_address + 1 : VMERR_NONE;
 }
 
-static void vmclear(struct cpu *cpu, uint32_t info)
+static int vmclear(struct cpu *cpu, uint32_t info)
 {
     uint64_t region;
+    int result = read_region(cpu, info, &region, VMERR_VMCLEAR_ADDRESS);
 
-    if (!read_region(cpu, info, &region, VMERR_VMCLEAR_ADDRESS))
-        return;
-    vmcs12_clear(cpu, region);
-    vmx_succeed();
+    if (result == VMERR_NONE)
+        vmcs12_clear(cpu, region);
+    return result;
 }
 
-static void vmptrld(struct cpu *cpu, uint32_t info)
+static int vmptrld(struct cpu *cpu, uint32_t info)
 {
+    uint64_t region;
+    int result = read_region(cpu, info, &region, VMERR_VMPTRLD_ADDRESS);
     struct vmcs12 *v;
-    uint64_t region;
 
-    if (!read_region(cpu, info, &region, VMERR_VMPTRLD_ADDRESS))
-        return;
-    if (region_revision(region) != VMCS12_REVISION) {
-        vmx_fail(cpu, VMERR_VMPTRLD_REVISION);
-        return;
-    }
+    if (result != VMERR_NONE)
+        return result;
+    if (region_revision(region) != VMCS12_REVISION)
+        return VMERR_VMPTRLD_REVISION;
     v = vmcs12_activate(cpu, region);
-    if (v == NULL) {
-        vmx_fail(cpu, VMERR_VMPTRLD_ADDRESS);
-        return;
-    }
+    if (v == NULL)
+        return VMERR_VMPTRLD_ADDRESS;
     vmcs12_set_current(cpu, v);
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
-static void vmptrst(struct cpu *cpu, uint32_t info)
+static int vmptrst(struct cpu *cpu, uint32_t info)
 {
     uint64_t region = cpu->current != NULL ? cpu->current->region : NO_VMCS;
 
-    if (access_operand(cpu, info, &region, sizeof(region), true))
-        vmx_succeed();
+    return access_operand(cpu, info, &region, sizeof(region), true) ? VMERR_NONE : VMX_NO_RESULT;
 }
 
-/* The field that a VMREAD or VMWRITE names, or -1 after the instruction has failed. */
-static int named_field(struct cpu *cpu, uint64_t encoding)
+/* The field that a VMREAD or VMWRITE names, or -1 if there is none, or no current VMCS. */
+static int named_field(const struct cpu *cpu, uint64_t encoding)
 {
-    int index;
+    int index = vmcs_field_lookup(encoding);
 
-    if (cpu->current == NULL) {
-        vmx_fail_invalid();
-        return -1;
-    }
-    index = vmcs_field_lookup(encoding);
-    if (index >= 0 && vmcs12_offers(index))
-        return index;
-    vmx_fail_valid(cpu, VMERR_UNSUPPORTED_FIELD);
-    return -1;
+    return cpu->current != NULL && index >= 0 && vmcs12_offers(index) ? index : -1;
 }
 
-static void vmread(struct cpu *cpu, uint32_t info)
+static int vmread(struct cpu *cpu, uint32_t info)
 {
     uint64_t encoding = get_gpr(cpu, INFO_REG2(info)), value;
     int index = named_field(cpu, encoding);
 
     if (index < 0)
-        return;
+        return VMERR_UNSUPPORTED_FIELD;
     value = vmcs_field_extract((uint32_t)encoding, vmcs12_read(cpu, cpu->current, index));
     if (INFO_IS_REGISTER(info))
         set_gpr(cpu, INFO_REG1(info), value);
     else if (!access_operand(cpu, info, &value, sizeof(value), true))
-        return;
-    vmx_succeed();
+        return VMX_NO_RESULT;
+    return VMERR_NONE;
 }
 
-static void vmwrite(struct cpu *cpu, uint32_t info)
+static int vmwrite(struct cpu *cpu, uint32_t info)
 {
     uint64_t encoding = get_gpr(cpu, INFO_REG2(info)), value, old;
-    int index;
+    int index = named_field(cpu, encoding);
 
-    if (cpu->current == NULL) {
-        vmx_fail_invalid();
-        return;
-    }
+    if (cpu->current == NULL)
+        return VMERR_UNSUPPORTED_FIELD;
     if (INFO_IS_REGISTER(info))
         value = get_gpr(cpu, INFO_REG1(info));
     else if (!read_operand(cpu, info, &value, sizeof(value)))
-        return;
-    index = named_field(cpu, encoding);
+        return VMX_NO_RESULT;
     if (index < 0)
-        return;
-    if (vmcs_fields[index].home == HOME_EXIT && (caps_offer.misc & MISC_VMWRITE_ANY) == 0) {
-        vmx_fail_valid(cpu, VMERR_READ_ONLY_FIELD);
-        return;
-    }
+        return VMERR_UNSUPPORTED_FIELD;
+    if (vmcs_fields[index].home == HOME_EXIT && (caps_offer.misc & MISC_VMWRITE_ANY) == 0)
+        return VMERR_READ_ONLY_FIELD;
     old = VMCS_ENCODING_HIGH(encoding) ? vmcs12_read(cpu, cpu->current, index) : 0;
     vmcs12_write(cpu, cpu->current, index, vmcs_field_merge((uint32_t)encoding, old, value));
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
-static void invept(struct cpu *cpu, uint32_t info)
+static int invept(struct cpu *cpu, uint32_t info)
 {
     uint64_t type = get_gpr(cpu, INFO_REG2(info)), descriptor[2];
     struct entry_limits limits = nested_limits();
 
-    if (type != HW_INVEPT_SINGLE && type != HW_INVEPT_ALL) {
-        vmx_fail(cpu, VMERR_INVALID_OPERAND);
-        return;
-    }
+    if (type != HW_INVEPT_SINGLE && type != HW_INVEPT_ALL)
+        return VMERR_INVALID_OPERAND;
     if (!read_operand(cpu, info, descriptor, sizeof(descriptor)))
-        return;
-    if (type == HW_INVEPT_SINGLE && !entry_eptp_valid(descriptor[0], &caps_offer, &limits)) {
-        vmx_fail(cpu, VMERR_INVALID_OPERAND);
-        return;
-    }
+        return VMX_NO_RESULT;
+    if (type == HW_INVEPT_SINGLE && !entry_eptp_valid(descriptor[0], &caps_offer, &limits))
+        return VMERR_INVALID_OPERAND;
     layer_lock();
     ept02_mark_stale(type == HW_INVEPT_ALL ? 0 : descriptor[0]);
     layer_unlock();
     hw_invept(HW_INVEPT_ALL, 0); /* this CPU's, even if another one gets to compare the trees first */
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
-static void invvpid(struct cpu *cpu, uint32_t info)
+static int invvpid(struct cpu *cpu, uint32_t info)
 {
     uint64_t type = get_gpr(cpu, INFO_REG2(info)), descriptor[2];
     struct entry_limits limits = nested_limits();
     uint16_t vpid;
 
-    if (type > HW_INVVPID_SINGLE_GLOBAL) {
-        vmx_fail(cpu, VMERR_INVALID_OPERAND);
-        return;
-    }
+    if (type > HW_INVVPID_SINGLE_GLOBAL)
+        return VMERR_INVALID_OPERAND;
     if (!read_operand(cpu, info, descriptor, sizeof(descriptor)))
-        return;
+        return VMX_NO_RESULT;
     vpid = (uint16_t)descriptor[0];
     if (descriptor[0] >> 16 != 0 || (vpid == 0 && type != HW_INVVPID_ALL) ||
-        (type == HW_INVVPID_ADDRESS && !entry_canonical(descriptor[1], &limits))) {
-        vmx_fail(cpu, VMERR_INVALID_OPERAND);
-        return;
-    }
+        (type == HW_INVVPID_ADDRESS && !entry_canonical(descriptor[1], &limits)))
+        return VMERR_INVALID_OPERAND;
     hw_invvpid((enum hw_invalidate)type, vpid >= VPID_LAYER ? VPID_UNTAGGED : vpid, descriptor[1]);
-    vmx_succeed();
+    return VMERR_NONE;
 }
 
 /*
@@ -361,27 +310,28 @@ static bool may_execute(struct cpu *cpu, uint32_t reason)
     return true;
 }
 
+static int execute(struct cpu *cpu, uint32_t reason)
+{
+    uint32_t info = (uint32_t)hw_vmread(VMCS_VM_EXIT_INSTRUCTION_INFO);
+
+    switch (reason) {
+    case EXIT_VMXON: return vmxon(cpu, info);
+    case EXIT_VMXOFF: return vmxoff(cpu);
+    case EXIT_VMCLEAR: return vmclear(cpu, info);
+    case EXIT_VMPTRLD: return vmptrld(cpu, info);
+    case EXIT_VMPTRST: return vmptrst(cpu, info);
+    case EXIT_VMREAD: return vmread(cpu, info);
+    case EXIT_VMWRITE: return vmwrite(cpu, info);
+    case EXIT_INVEPT: return invept(cpu, info);
+    case EXIT_INVVPID: return invvpid(cpu, info);
+    default: return VMERR_VMCALL_IN_ROOT;
+    }
+}
+
 void nested_instruction(struct cpu *cpu, uint32_t reason)
 {
-    uint32_t info;
+    bool enters = reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME;
 
-    if (!may_execute(cpu, reason))
-        return;
-    if (reason == EXIT_VMRESUME || reason == EXIT_VMLAUNCH) {
-        nested_enter(cpu, reason == EXIT_VMLAUNCH);
-        return;
-    }
-    info = (uint32_t)hw_vmread(VMCS_VM_EXIT_INSTRUCTION_INFO);
-    switch (reason) {
-    case EXIT_VMXON: vmxon(cpu, info); break;
-    case EXIT_VMXOFF: vmxoff(cpu); break;
-    case EXIT_VMCLEAR: vmclear(cpu, info); break;
-    case EXIT_VMPTRLD: vmptrld(cpu, info); break;
-    case EXIT_VMPTRST: vmptrst(cpu, info); break;
-    case EXIT_VMREAD: vmread(cpu, info); break;
-    case EXIT_VMWRITE: vmwrite(cpu, info); break;
-    case EXIT_INVEPT: invept(cpu, info); break;
-    case EXIT_INVVPID: invvpid(cpu, info); break;
-    default: vmx_fail(cpu, VMERR_VMCALL_IN_ROOT); break;
-    }
+    if (may_execute(cpu, reason))
+        vmx_finish(cpu, enters ? nested_enter(cpu, reason == EXIT_VMLAUNCH) : execute(cpu, reason));
 }

@@ -7,17 +7,20 @@
 #include "nested-vmx/nested.h"
 #include "nested-vmx/vmcs12.h"
 
-/* The outcomes of a VMX instruction (SDM "Conventions"); each moves the host behind it. vmcs01 is loaded. */
-void vmx_succeed(void);
-void vmx_fail_invalid(void);
-void vmx_fail_valid(struct cpu *cpu, enum vm_instruction_error error);
-void vmx_fail(struct cpu *cpu, enum vm_instruction_error error);
+/*
+ * What a VMX instruction comes to: VMERR_NONE for VMsucceed, an error number for VMfail (SDM "Conventions"), or nothing,
+ * when a fault was injected or a VM is entered.
+ */
+enum { VMX_NO_RESULT = -1 };
+
+/* Gives the host that result and moves it behind the instruction. vmcs01 is loaded. */
+void vmx_finish(struct cpu *cpu, int result);
 
 /* Limits of this CPU and mode for the entry checks. vmcs01 is loaded. */
 struct entry_limits nested_limits(void);
 
 /* VMLAUNCH and VMRESUME. */
-void nested_enter(struct cpu *cpu, bool launch);
+int nested_enter(struct cpu *cpu, bool launch);
 
 /* Makes v->ept02 the tree of the EPT12 that `v` names; false if no memory is left. vmcs01 is loaded. */
 bool merge_take_ept(struct vmcs12 *v);

@@ -158,10 +158,10 @@ static void save(struct cpu *cpu, struct vmcs12 *v)
 /* The slot used least recently, which a free one is: what is in it is written back. */
 static struct vmcs12 *slot_for_new(struct cpu *cpu)
 {
-    struct vmcs12 *oldest = NULL;
+    struct vmcs12 *oldest = cpu->slots + (cpu->current == cpu->slots);
 
     for (struct vmcs12 *v = cpu->slots; v < cpu->slots + VMCS12_PER_CPU; v++) {
-        if (v != cpu->current && (oldest == NULL || v->last_use < oldest->last_use))
+        if (v != cpu->current && v->last_use < oldest->last_use)
             oldest = v;
     }
     if (oldest->region != NO_VMCS)

@@ -12,25 +12,14 @@
 #define BIT32(n) (UINT32_C(1) << (n))
 #define BIT64(n) (UINT64_C(1) << (n))
 
-/* Capability MSRs, SDM "VMX Capability Reporting Facility". */
+/* Capability MSRs, SDM "VMX Capability Reporting Facility"; struct vmx_caps has them in order. */
 enum {
     MSR_FEATURE_CONTROL = 0x3a,
     MSR_VMX_BASIC = 0x480,
     MSR_VMX_PIN = 0x481,
-    MSR_VMX_PROC = 0x482,
-    MSR_VMX_EXIT = 0x483,
-    MSR_VMX_ENTRY = 0x484,
-    MSR_VMX_MISC = 0x485,
-    MSR_VMX_CR0_FIXED0 = 0x486,
-    MSR_VMX_CR0_FIXED1 = 0x487,
-    MSR_VMX_CR4_FIXED0 = 0x488,
-    MSR_VMX_CR4_FIXED1 = 0x489,
-    MSR_VMX_VMCS_ENUM = 0x48a,
     MSR_VMX_SECONDARY = 0x48b,
     MSR_VMX_EPT_VPID = 0x48c,
     MSR_VMX_TRUE_PIN = 0x48d,
-    MSR_VMX_TRUE_PROC = 0x48e,
-    MSR_VMX_TRUE_EXIT = 0x48f,
     MSR_VMX_TRUE_ENTRY = 0x490,
     MSR_VMX_VMFUNC = 0x491,
 };
@@ -138,7 +127,6 @@ enum vm_instruction_error {
 };
 
 /* Interruption information (exit, IDT-vectoring and entry formats). */
-#define INTR_VECTOR(i)      ((i)&0xffu)
 #define INTR_TYPE(i)        (((i) >> 8) & 7u)
 #define INTR_ERROR_VALID    BIT32(11)
 #define INTR_NMI_UNBLOCKING BIT32(12)
@@ -200,7 +188,6 @@ enum exit_reason {
     EXIT_INVVPID = 53,
     EXIT_WBINVD = 54,
     EXIT_XSETBV = 55,
-    EXIT_VMFUNC = 59,
     EXIT_REASON_COUNT = 80,
 };
 #define EXIT_ENTRY_FAILURE BIT32(31)

@@ -20,6 +20,7 @@ enum other_exit_reason {
     EXIT_APIC_WRITE = 56,
     EXIT_RDRAND = 57,
     EXIT_INVPCID = 58,
+    EXIT_VMFUNC = 59,
     EXIT_ENCLS = 60,
     EXIT_RDSEED = 61,
     EXIT_PML_FULL = 62,

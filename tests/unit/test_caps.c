@@ -6,6 +6,21 @@
 #include "unit.h"
 #include "processors.h"
 
+/* Capability MSRs that the layer knows by their place only. */
+enum {
+    MSR_VMX_PROC = 0x482,
+    MSR_VMX_EXIT = 0x483,
+    MSR_VMX_ENTRY = 0x484,
+    MSR_VMX_MISC = 0x485,
+    MSR_VMX_CR0_FIXED0 = 0x486,
+    MSR_VMX_CR0_FIXED1 = 0x487,
+    MSR_VMX_CR4_FIXED0 = 0x488,
+    MSR_VMX_CR4_FIXED1 = 0x489,
+    MSR_VMX_VMCS_ENUM = 0x48a,
+    MSR_VMX_TRUE_PROC = 0x48e,
+    MSR_VMX_TRUE_EXIT = 0x48f,
+};
+
 /* What the layer never offers, and so never names. */
 #define PIN_POSTED_INTERRUPTS       BIT32(7)
 #define PROC_TERTIARY_CONTROLS      BIT32(17)

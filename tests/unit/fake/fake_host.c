@@ -219,7 +219,7 @@ static struct outcome look(uint64_t rip_before, unsigned length)
     hw_vmwrite(VMCS_VM_ENTRY_INTERRUPTION_INFO, 0);
     if ((info & INTR_VALID) != 0) {
         REQUIRE(rip == rip_before);
-        return (struct outcome){ FAULTED, INTR_VECTOR((unsigned)info) };
+        return (struct outcome){ FAULTED, (unsigned)info & 0xff };
     }
     if (rip != rip_before + length)
         return (struct outcome){ EXITED, (unsigned)fake_cpu->current->field[FIELD_EXIT_REASON] & 0xffff };
