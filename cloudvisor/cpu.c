@@ -28,14 +28,8 @@ static volatile uint64_t flush_generation;
 
 void cpu_enter_first(struct cpu *cpu);
 
-enum {
-    MSR_TSC_ADJUST = 0x3b,
-    MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP,
-    MSR_SYSENTER_EIP,
-    MSR_DEBUGCTL = 0x1d9,
-    MSR_PAT = 0x277
-};
+enum { MSR_TSC_ADJUST = 0x3b, MSR_DEBUGCTL = 0x1d9, MSR_PAT = 0x277 };
+enum { MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
 enum msr { MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
 #define FEATURE_CONTROL_LOCKED 1u
 #define FEATURE_CONTROL_VMX    4u
