@@ -462,6 +462,8 @@ void protected_exit(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
     exit_reinject();
     v->vcpu->accept = 0;
     protected_dispatch(cpu, v, reason);
+    if (cpu->vcpu != NULL)
+        cpu_count_stat(cpu, STAT_vm_exits_kept);
 }
 
 void protected_nmi(struct cpu *cpu, struct vmcs12 *v)

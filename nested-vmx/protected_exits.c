@@ -32,20 +32,17 @@ static uint64_t mask(unsigned bytes)
     return ~UINT64_C(0) >> (64 - 8 * bytes);
 }
 
-/* The layer did what the instruction asks for. */
-static void done(struct cpu *cpu)
-{
-    host_skip_instruction();
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
-}
+/* Not every handler needs to know everything. */
+#define HANDLER(name)                                                                                                  \
+    static void exit_##name(__attribute__((unused)) struct cpu *cpu, __attribute__((unused)) struct vmcs12 *v,         \
+                            __attribute__((unused)) uint32_t reason)
 
-static void done_or_gp(struct cpu *cpu, bool ok)
+static void skip_or_gp(bool ok)
 {
     if (ok)
         host_skip_instruction();
     else
         host_inject_gp();
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
 }
 
 /* Shows an instruction that the host carries out; the rule says what it may answer. */
@@ -60,7 +57,7 @@ static void show_instruction(struct cpu *cpu, struct vmcs12 *v, struct shown *s)
     protected_show(cpu, v, s);
 }
 
-static void exit_show(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(show)
 {
     struct shown s = { .reason = reason, .rip_slot = WINDOW_IDLE_SLOT };
 
@@ -69,17 +66,15 @@ static void exit_show(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
     protected_show(cpu, v, &s);
 }
 
-static void exit_exception(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(exception)
 {
-    if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) == INTR_TYPE_NMI) {
+    if (INTR_TYPE((uint32_t)hw_vmread(VMCS_VM_EXIT_INTERRUPTION_INFO)) == INTR_TYPE_NMI)
         host_nmi_exit(cpu);
-        cpu_count_stat(cpu, STAT_vm_exits_kept);
-    } else {
+    else
         exit_show(cpu, v, reason);
-    }
 }
 
-static void exit_nmi_window(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(nmi_window)
 {
     if ((proc_controls(v) & PROC_NMI_WINDOW_EXITING) != 0)
         exit_show(cpu, v, reason);
@@ -87,76 +82,65 @@ static void exit_nmi_window(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
         host_nmi_window_exit(cpu);
 }
 
-static void exit_triple_fault(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(triple_fault)
 {
-    (void)reason;
     protected_stop(cpu, v, VM_STOP_GUEST_RESET, hw_vmread(VMCS_GUEST_RIP) & 0xfff);
 }
 
-static void exit_cpuid(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(cpuid)
 {
     struct hw_cpuid r = vm_cpuid(v->vcpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], hw_vmread(VMCS_GUEST_CR4));
 
-    (void)reason;
     cpu->gpr[RAX] = r.eax;
     cpu->gpr[RBX] = r.ebx;
     cpu->gpr[RCX] = r.ecx;
     cpu->gpr[RDX] = r.edx;
-    done(cpu);
+    host_skip_instruction();
 }
 
-static void exit_undefined(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(undefined)
 {
-    (void)cpu, (void)v, (void)reason;
     host_inject_ud();
 }
 
-static void exit_general_protection(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(general_protection)
 {
-    (void)cpu, (void)v, (void)reason;
     host_inject_gp();
 }
 
-static void exit_instruction(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(instruction)
 {
     struct shown s = { .reason = reason };
 
     show_instruction(cpu, v, &s);
 }
 
-static void exit_wbinvd(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(wbinvd)
 {
-    (void)v, (void)reason;
     __asm__ volatile("wbinvd");
-    done(cpu);
+    host_skip_instruction();
 }
 
-static void exit_vmcall(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(vmcall)
 {
-    (void)v, (void)reason;
     cpu->gpr[RAX] = (uint32_t)cpu->gpr[RAX] == BUNDLE_CALL_LAUNCH ? BUNDLE_BAD_LAUNCHED : UINT64_MAX;
-    done(cpu);
+    host_skip_instruction();
 }
 
-static void exit_cr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(cr)
 {
-    (void)v, (void)reason;
     host_cr_access(cpu);
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
 }
 
-static void exit_dr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(dr)
 {
-    (void)v, (void)reason;
     if (vm_dr_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION)))
         host_skip_instruction();
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
 }
 
-static void exit_xsetbv(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(xsetbv)
 {
-    (void)v, (void)reason;
-    done_or_gp(cpu, vm_xsetbv((uint32_t)cpu->gpr[RCX], cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX]));
+    skip_or_gp(vm_xsetbv((uint32_t)cpu->gpr[RCX], cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX]));
 }
 
 /* ---- Ports ---- */
@@ -215,7 +199,6 @@ static void absent_port(struct cpu *cpu, struct vcpu *vcpu, uint64_t qualificati
 {
     unsigned bytes = IO_BYTES(qualification);
 
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
     if (IO_STRING(qualification) && !protected_string_done(vcpu, cpu->gpr, UINT64_MAX))
         return;
     if (IO_IN(qualification) && !IO_STRING(qualification))
@@ -223,7 +206,7 @@ static void absent_port(struct cpu *cpu, struct vcpu *vcpu, uint64_t qualificati
     host_skip_instruction();
 }
 
-static void exit_io(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(io)
 {
     uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), value = cpu->gpr[RAX];
     struct shown s = { .reason = reason, .qualification = qualification & IO_SHOWN };
@@ -245,8 +228,8 @@ static void exit_io(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
 /* ---- MSRs ---- */
 
 /*
- * NMIs between vCPUs as the policy says. INIT and SIPI of the guest: the first ones start a vCPU, which the host begins at the AP start page; later ones stay
- * inside. True if the host shall see the write, with `*icr` changed.
+ * NMIs between vCPUs as the policy says. INIT and SIPI of the guest: the first ones start a vCPU, which the host begins
+ * at the AP start page; later ones stay inside. True if the host shall see the write, with `*icr` changed.
  */
 static bool start_vcpu(struct vm *vm, uint64_t *icr)
 {
@@ -287,10 +270,10 @@ static void show_msr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason, uint32_
     if (show)
         show_instruction(cpu, v, &s);
     else
-        done(cpu);
+        host_skip_instruction();
 }
 
-static void exit_msr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(msr)
 {
     uint64_t value = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
     uint32_t msr = (uint32_t)cpu->gpr[RCX];
@@ -304,7 +287,7 @@ static void exit_msr(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
         cpu->gpr[RAX] = (uint32_t)value;
         cpu->gpr[RDX] = value >> 32;
     }
-    done_or_gp(cpu, answer == VM_MSR_DONE);
+    skip_or_gp(answer == VM_MSR_DONE);
 }
 
 /* ---- Memory ---- */
@@ -351,15 +334,7 @@ static bool absent_low_page(struct vm *vm, uint64_t gpa)
     return ok;
 }
 
-static void absent(struct cpu *cpu, const struct decoded *d)
-{
-    if (d->kind == DECODE_LOAD)
-        cpu->gpr[d->reg] = decode_load_result(d, cpu->gpr[d->reg], UINT64_MAX);
-    host_skip_bytes(d->length);
-    cpu_count_stat(cpu, STAT_vm_exits_kept);
-}
-
-static void mmio(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa)
+static void outside_ram(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, bool write)
 {
     struct vcpu *vcpu = v->vcpu;
     struct ept12_leaf leaf;
@@ -368,17 +343,19 @@ static void mmio(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa)
     unsigned slot;
     bool load, fast;
 
-    if (!decode_mmio(cpu, v, gpa, &d))
+    if ((!write && absent_low_page(vcpu->vm, gpa)) || !decode_mmio(cpu, v, gpa, &d))
         return;
+    load = d.kind == DECODE_LOAD;
     if (!vm_has_mmio(vcpu->vm, gpa, d.size)) {
-        absent(cpu, &d);
+        if (load)
+            cpu->gpr[d.reg] = decode_load_result(&d, cpu->gpr[d.reg], UINT64_MAX);
+        host_skip_bytes(d.length);
         return;
     }
     layer_lock();
     fast = ept12_walk(ept02_format(), v->field[FIELD_EPT_POINTER], l2gpa(gpa), EPT_READ, &leaf) ==
            EPT12_MISCONFIGURATION;
     layer_unlock();
-    load = d.kind == DECODE_LOAD;
     slot = (unsigned)__builtin_ctz(d.size) + (load ? 4 : 0);
     s = (struct shown){ .reason = fast ? EXIT_EPT_MISCONFIGURATION : EXIT_EPT_VIOLATION,
                         .qualification = fast ? 0 : LINEAR_VALID | TRANSLATED | (load ? 1 : ACCESS_WRITE),
@@ -393,15 +370,7 @@ static void mmio(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa)
     protected_show(cpu, v, &s);
 }
 
-static void outside(struct cpu *cpu, struct vmcs12 *v, uint64_t gpa, bool write)
-{
-    if (!write && absent_low_page(v->vcpu->vm, gpa))
-        cpu_count_stat(cpu, STAT_vm_exits_kept);
-    else
-        mmio(cpu, v, gpa);
-}
-
-static void exit_memory(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
+HANDLER(memory)
 {
     uint64_t qualification = hw_vmread(VMCS_EXIT_QUALIFICATION), gpa = hw_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
     bool operand = (qualification & (ACCESS_FETCH | LINEAR_VALID | TRANSLATED)) == (LINEAR_VALID | TRANSLATED);
@@ -414,13 +383,11 @@ static void exit_memory(struct cpu *cpu, struct vmcs12 *v, uint32_t reason)
     if (v->vcpu->vm->state == VM_RUNNING)
         answer = vm_pages_touch(v->vcpu->vm, v->field[FIELD_EPT_POINTER], gpa, false, &permissions);
     layer_unlock();
-    if (answer == VM_PAGE_MAPPED)
-        cpu_count_stat(cpu, STAT_vm_exits_kept);
-    else if (answer == VM_PAGE_ABSENT)
+    if (answer == VM_PAGE_ABSENT)
         protected_ask(cpu, v, gpa, permissions);
     else if (answer == VM_PAGE_OUTSIDE && operand && (hw_vmread(VMCS_VM_ENTRY_INTERRUPTION_INFO) & INTR_VALID) == 0)
-        outside(cpu, v, gpa, (qualification & ACCESS_WRITE) != 0);
-    else
+        outside_ram(cpu, v, gpa, (qualification & ACCESS_WRITE) != 0);
+    else if (answer != VM_PAGE_MAPPED)
         protected_stop(cpu, v, VM_STOP_BAD_ACCESS, gpa);
 }
 

@@ -53,7 +53,7 @@ def rows():
 
 def check():
     """(path, line, what is wrong)"""
-    known, handlers = numbers(), set(re.findall(r"^static void exit_(\w+)\(", HANDLERS.read_text(), re.M))
+    known, handlers = numbers(), set(re.findall(r"^HANDLER\((\w+)\)", HANDLERS.read_text(), re.M))
     allowed = {"SHOW": flags("SHOW", "nested-vmx/protected.h"), "ACCEPT": flags("ACCEPT", "cloudvisor/vm.h")}
     last, used = -1, set()
     for line, row in rows():
