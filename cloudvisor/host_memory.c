@@ -65,7 +65,8 @@ bool physical_read(hpa_t from, void *to, size_t size)
 bool host_translate(uint64_t linear, bool write, hpa_t *pa, struct host_fault *fault)
 {
     uint64_t cr0 = hw_vmread(VMCS_GUEST_CR0), cr4 = hw_vmread(VMCS_GUEST_CR4), entry = hw_vmread(VMCS_GUEST_CR3);
-    bool smap = (cr4 & CR4_SMAP) != 0 && (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0;
+    bool at_cpl_3 = (hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3) == 3;
+    bool smap = (cr4 & CR4_SMAP) != 0 && !at_cpl_3 && (hw_vmread(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0;
     bool writable = true, user = true;
     unsigned shift = (cr4 & CR4_LA57) != 0 ? 57 : 48;
 
