@@ -55,7 +55,4 @@ void vm_registers_save(struct vcpu *vcpu);
 /* (in) XSETBV; false for #GP(0). */
 bool vm_xsetbv(uint32_t index, uint64_t value);
 
-/* (in) MOV to or from a debug register by the exit's qualification; false when an exception was injected instead. */
-bool vm_dr_access(struct cpu *cpu, uint64_t qualification);
-
 #endif

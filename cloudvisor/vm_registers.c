@@ -7,15 +7,8 @@
 #include <string.h>
 #include "cloudvisor/log.h"
 #include "cloudvisor/vm_answers.h"
-#include "cloudvisor/vmcs01.h"
-#include "nested-vmx/vmcs_fields.h"
 
-#define CR4_DE       UINT64_C(0x8)
-#define DR6_BD       UINT64_C(0x2000)
-#define DR7_GD       UINT64_C(0x2000)
-#define DR7_FIXED    UINT64_C(0x400)
-#define DR7_WRITABLE UINT64_C(0xffff23ff)
-enum { XCR0_ALLOWED = 0xe7, XSAVE_HEAD_BYTES = 576, SS_DPL = 0x60 }; /* x87, SSE, AVX, AVX-512 */
+enum { XCR0_ALLOWED = 0xe7, XSAVE_HEAD_BYTES = 576 }; /* x87, SSE, AVX, AVX-512 */
 
 static const uint32_t msr_numbers[VM_MSR_COUNT] = {
     [VM_STAR] = 0xc0000081,           [VM_LSTAR] = 0xc0000082,   [VM_CSTAR] = 0xc0000083, [VM_FMASK] = 0xc0000084,
@@ -100,52 +93,4 @@ void vm_registers_save(struct vcpu *vcpu)
 bool vm_xsetbv(uint32_t index, uint64_t value)
 {
     return (value & ~(uint64_t)vm_xcr0_offer) == 0 && hw_xsetbv_safe(index, value);
-}
-
-static void write_dr(uint64_t dr[8], unsigned number, uint64_t value)
-{
-    dr[number] = value;
-    if (number < 4)
-        hw_write_breakpoints(dr);
-    else if (number % 2 == 0)
-        hw_write_dr6(value);
-    else
-        hw_vmwrite(VMCS_GUEST_DR7, (value & DR7_WRITABLE) | DR7_FIXED);
-}
-
-static void inject_general_detect(uint64_t dr6, uint64_t dr7)
-{
-    hw_write_dr6(dr6 | DR6_BD);
-    hw_vmwrite(VMCS_GUEST_DR7, dr7 & ~DR7_GD);
-    host_inject_exception(1, false, 0);
-}
-
-/* These exits come before the instruction's faults (SDM "Relative Priority of Faults and VM Exits"). */
-bool vm_dr_access(struct cpu *cpu, uint64_t qualification)
-{
-    unsigned number = (unsigned)qualification & 7, reg = (unsigned)(qualification >> 8) & 15;
-    bool long_code = (hw_vmread(VMCS_GUEST_CS_ACCESS_RIGHTS) & BIT32(13)) != 0, read = (qualification & 0x10) != 0;
-    uint64_t dr[8], value;
-
-    hw_read_breakpoints(dr);
-    dr[4] = dr[6] = hw_read_dr6();
-    dr[5] = dr[7] = hw_vmread(VMCS_GUEST_DR7);
-    cpu->gpr[RSP] = hw_vmread(VMCS_GUEST_RSP); /* the slot is unused otherwise */
-    value = read ? dr[number] : cpu->gpr[reg];
-    value = long_code ? value : (uint32_t)value;
-    if (number / 2 == 2 && (hw_vmread(VMCS_GUEST_CR4) & CR4_DE) != 0) {
-        host_inject_ud();
-    } else if ((hw_vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) & SS_DPL) != 0 || (!read && number >= 4 && value >> 32 != 0)) {
-        host_inject_gp();
-    } else if ((dr[7] & DR7_GD) != 0) {
-        inject_general_detect(dr[6], dr[7]);
-    } else if (read) {
-        cpu->gpr[reg] = value;
-        hw_vmwrite(VMCS_GUEST_RSP, cpu->gpr[RSP]);
-        return true;
-    } else {
-        write_dr(dr, number, value);
-        return true;
-    }
-    return false;
 }

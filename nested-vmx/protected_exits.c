@@ -37,14 +37,6 @@ static uint64_t mask(unsigned bytes)
     static void exit_##name(__attribute__((unused)) struct cpu *cpu, __attribute__((unused)) struct vmcs12 *v,         \
                             __attribute__((unused)) uint32_t reason)
 
-static void skip_or_gp(bool ok)
-{
-    if (ok)
-        host_skip_instruction();
-    else
-        host_inject_gp();
-}
-
 /* Shows an instruction that the host carries out; the rule says what it may answer. */
 static void show_instruction(struct cpu *cpu, struct vmcs12 *v, struct shown *s)
 {
@@ -132,15 +124,9 @@ HANDLER(cr)
     host_cr_access(cpu);
 }
 
-HANDLER(dr)
-{
-    if (vm_dr_access(cpu, hw_vmread(VMCS_EXIT_QUALIFICATION)))
-        host_skip_instruction();
-}
-
 HANDLER(xsetbv)
 {
-    skip_or_gp(vm_xsetbv((uint32_t)cpu->gpr[RCX], cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX]));
+    host_finish_instruction(vm_xsetbv((uint32_t)cpu->gpr[RCX], cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX]));
 }
 
 /* ---- Ports ---- */
@@ -287,7 +273,7 @@ HANDLER(msr)
         cpu->gpr[RAX] = (uint32_t)value;
         cpu->gpr[RDX] = value >> 32;
     }
-    skip_or_gp(answer == VM_MSR_DONE);
+    host_finish_instruction(answer == VM_MSR_DONE);
 }
 
 /* ---- Memory ---- */

@@ -36,7 +36,6 @@ static enum fate fate_of(uint32_t reason)
     case EXIT_VMXOFF:
     case EXIT_VMXON:
     case EXIT_CR_ACCESS:
-    case EXIT_MOV_DR:
     case EXIT_IO: /* of a port that the policy does not have */
     case EXIT_RDMSR:
     case EXIT_WRMSR:
@@ -54,7 +53,6 @@ static uint64_t qualification_for(uint32_t reason)
 {
     switch (reason) {
     case EXIT_CR_ACCESS: return 8 | 1 << 4 | 3 << 8; /* MOV from CR8 to RBX */
-    case EXIT_MOV_DR: return 6 | 1 << 4 | 3 << 8;    /* MOV from DR6 to RBX */
     case EXIT_IO: return UINT64_C(0x1234) << 16;
     default: return PVM_SECRET;
     }
@@ -101,6 +99,39 @@ static void failed_entries_stop_the_vm(void **state)
     hw_vmwrite(VMCS_VM_INSTRUCTION_ERROR, 7);
     nested_entry_refused(fake_cpu);
     assert_over((struct outcome){ EXITED, (unsigned)peek(VMCS_EXIT_REASON) }, VM_STOP_UNEXPECTED_EXIT);
+}
+
+/* Each exit is shown alone: nothing is left of the one before, nor of the plain VM that made the launch call. */
+static void nothing_is_left_of_what_was_shown_before(void **state)
+{
+    struct sight s = sight_of(EXIT_PREEMPTION_TIMER);
+    struct outcome o;
+
+    pvm_start_host(*(const bool *)*state, 0);
+    hosts = pvm_hardware();
+    assert_enters(launch());
+    for (int i = 0; i < VMCS_FIELD_COUNT; i++)
+        if ((vmcs_fields[i].home == HOME_GUEST || vmcs_fields[i].home == HOME_EXIT) && vmcs12_offers(i) &&
+            i != FIELD_GUEST_CR0 && i != FIELD_GUEST_CR4 && i != FIELD_GUEST_CS_ACCESS_RIGHTS &&
+            i != FIELD_GUEST_SS_ACCESS_RIGHTS && i != FIELD_VM_INSTRUCTION_ERROR)
+            hw_vmwrite(vmcs_fields[i].encoding, PVM_SECRET);
+    assert_outcome(host_vm_exits(EXIT_HLT, PVM_SECRET), EXITED, EXIT_HLT);
+    assert_enters(resume());
+    o = pvm_call(BUNDLE_CALL_LAUNCH, BUNDLE_DESCRIPTOR, PAGE_SIZE);
+    while (o.what == EXITED)
+        o = resume();
+    exits_to_host(EXIT_IO, UINT64_C(0x3f8) << 16);
+    assert_enters(resume());
+    hw_vmwrite(VMCS_GUEST_PHYSICAL_ADDRESS, UINT64_C(1) << 32 | 0x2000);
+    fake_ept12_map(&pvm_ept12, UINT64_C(1) << 32 | 0x2000, LEVEL_4K, 0);
+    exits_to_host(EXIT_EPT_VIOLATION, 0x182);
+    fake_ept12_map(&pvm_ept12, UINT64_C(1) << 32 | 0x2000, LEVEL_4K, PVM_FRAME(BUNDLE_HIGH + 0x2000) | EPT_RWX);
+    assert_enters(resume());
+    hw_vmwrite(VMCS_VM_EXIT_INTERRUPTION_INFO, INTR_VALID | 0x31);
+    exits_to_host(EXIT_EXTERNAL_INTERRUPT, 0);
+    assert_enters(resume());
+    exits_to_host(EXIT_PREEMPTION_TIMER, 0);
+    assert_sight(&s);
 }
 
 /* ---- What the layer does alone. ---- */
@@ -737,6 +768,7 @@ int main(void)
     static const struct nested_test tests[] = {
         TEST(every_reason),
         TEST(failed_entries_stop_the_vm),
+        TEST(nothing_is_left_of_what_was_shown_before),
         TEST(vmx_instructions_are_undefined),
         TEST(performance_counters_fault),
         TEST(a_second_launch_is_refused),
