@@ -28,10 +28,12 @@ enum { SEGMENT_SS = 2, SEGMENT_FS = 4, VECTOR_SS = 12, VECTOR_GP = 13 };
 
 void vmx_finish(struct cpu *cpu, int result)
 {
-    uint64_t flags = result == VMERR_NONE ? 0 : cpu->current != NULL ? FLAG_ZF : FLAG_CF;
+    uint64_t flags = 0;
 
     if (result == VMX_NO_RESULT)
         return;
+    if (result != VMERR_NONE)
+        flags = cpu->current != NULL ? FLAG_ZF : FLAG_CF;
     if (flags == FLAG_ZF) /* VMfailValid needs a current VMCS */
         vmcs12_write(cpu, cpu->current, FIELD_VM_INSTRUCTION_ERROR, (uint64_t)result);
     hw_vmwrite(VMCS_GUEST_RFLAGS, (hw_vmread(VMCS_GUEST_RFLAGS) & ~ARITHMETIC_FLAGS) | flags);
