@@ -12,7 +12,7 @@
 
 /* ---- Launch. ---- */
 
-static void the_first_vcpu_starts_from_constants(void **state)
+static void assert_constants(void)
 {
     static const struct {
         uint32_t field;
@@ -52,16 +52,22 @@ static void the_first_vcpu_starts_from_constants(void **state)
     };
     struct pvm_hardware guests = pvm_hardware();
 
-    (void)state;
     for (size_t i = 0; i < COUNT_OF(constants); i++)
         if (hw_vmread(constants[i].field) != constants[i].value)
             fail_msg("field %#x is %#lx", constants[i].field, hw_vmread(constants[i].field));
+    assert_true((hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST) != 0);
     for (unsigned i = 0; i < VM_MSR_COUNT; i++)
         assert_int_equal(guests.msr[i], 0);
     assert_true(guests.cr2 == 0 && guests.dr[0] == 0 && guests.dr[3] == 0 && guests.xcr0 == 1);
     for (unsigned i = 0; i < GPR_COUNT; i++)
         if (i != RDX)
             assert_int_equal(fake_cpu->gpr[i], i == RSI ? pvm_descriptor.entry_rsi : 0);
+}
+
+static void the_first_vcpu_starts_from_constants(void **state)
+{
+    (void)state;
+    assert_constants();
     assert_int_equal(vm->state, VM_RUNNING);
     assert_int_equal(frame_state(hpa(HOST_VMCS(0))), FRAME_BOUND);
 }
@@ -582,6 +588,7 @@ static void a_vcpu_moves_with_its_vmcs12(void **state)
     exits_to_host(EXIT_PREEMPTION_TIMER, 0);
     assert_succeeds(host_instruction(EXIT_VMCLEAR, HOST_VMCS(0)));
     assert_null(vcpu->active_on);
+    assert_false(fake_vmcs_active(vcpu->vmcs));
     assert_int_equal(frame_state(hpa(HOST_VMCS(0))), FRAME_BOUND);
     host_switch_cpu(1);
     assert_succeeds(host_instruction(EXIT_VMPTRLD, HOST_VMCS(0)));
@@ -676,6 +683,8 @@ static void the_second_vcpu_starts_at_the_guests_vector(void **state)
     assert_int_equal(hw_vmread(VMCS_GUEST_IA32_EFER), 0);
     assert_int_equal(hw_vmread(VMCS_GUEST_RFLAGS), 2);
     assert_int_equal(fake_cpu->gpr[RSI], 0);
+    assert_int_equal(fake_cpu->gpr[RDX], 0x306d4);
+    assert_int_equal(hw_vmread(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST, 0);
     assert_int_equal(vm->vcpus[1]->state, VCPU_RUNS);
 }
 
@@ -858,14 +867,19 @@ static void a_page_comes_too_late(void **state)
 static void after_the_shutdown_the_vmcs12_is_a_plain_vms(void **state)
 {
     (void)state;
+    exits_to_host(EXIT_PREEMPTION_TIMER, 0);
+    poke(VMCS_EXCEPTION_BITMAP, 0x1234);
+    assert_enters(resume());
     pvm_fill_secrets();
     assert_over(pvm_exits(EXIT_TRIPLE_FAULT, 0), VM_STOP_GUEST_RESET);
+    assert_false(fake_vmcs_active(vcpu->vmcs)); /* its page is freed soon */
     assert_int_equal(frame_state(hpa(HOST_VMCS(0))), FRAME_HOST);
     while (vm->state != VM_FREE)
         vm_reap();
     assert_null(fake_world(HOST_RAM_BYTES));
     assert_enters(resume());
     assert_null(fake_cpu->vcpu);
+    assert_int_equal(hw_vmread(VMCS_EXCEPTION_BITMAP), 0x1234);
     assert_int_equal(hw_vmread(VMCS_GUEST_CR3), BUNDLE_WINDOW);
     for (int i = 0; i < VMCS_FIELD_COUNT; i++)
         if (vmcs_fields[i].home == HOME_GUEST && vmcs12_offers(i))
@@ -875,9 +889,10 @@ static void after_the_shutdown_the_vmcs12_is_a_plain_vms(void **state)
 
 static void a_vm_can_be_launched_again(void **state)
 {
-    uint64_t first = vm->id;
+    uint64_t first = vm->id, vmcs = vcpu->vmcs.raw;
 
     (void)state;
+    pvm_fill_secrets();
     assert_over(pvm_exits(EXIT_TRIPLE_FAULT, 0), VM_STOP_GUEST_RESET);
     while (vm->state != VM_FREE)
         vm_reap();
@@ -888,6 +903,11 @@ static void a_vm_can_be_launched_again(void **state)
         o = resume();
     assert_non_null(fake_cpu->vcpu);
     assert_int_equal(fake_cpu->vcpu->vm->id, first + 1);
+    for (unsigned i = 0; i < 2; i++) /* the first one's VMCS, full of secrets, is one of the second's */
+        if (fake_cpu->vcpu->vm->vcpus[i]->vmcs.raw == vmcs)
+            vmcs = 0;
+    assert_int_equal(vmcs, 0);
+    assert_constants();
 }
 
 /* The VMCS of a vCPU that is over is no processor's any more when its page is freed: the next VM may get it. */

@@ -226,6 +226,13 @@ uint64_t *fake_vmcs_field(hpa_t pa, uint32_t encoding)
     return &v->fields[encoding];
 }
 
+bool fake_vmcs_active(hpa_t pa)
+{
+    const struct fake_vmcs *v = *slot_of(pa);
+
+    return v != NULL && v->active;
+}
+
 bool hw_vmxon(hpa_t region)
 {
     if ((region.raw & 0xfff) != 0 || vmx_on)

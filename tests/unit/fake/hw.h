@@ -119,6 +119,9 @@ void fake_switch_cpu(unsigned index, struct cpu *cpu);
 hpa_t fake_loaded_vmcs(void);
 uint64_t *fake_vmcs_field(hpa_t vmcs, uint32_t encoding);
 
+/* True while a processor may write to the VMCS's memory: from its first VMPTRLD on until VMCLEAR. */
+bool fake_vmcs_active(hpa_t vmcs);
+
 /* The launch state of the current VMCS, as the processor keeps it: set by an entry that succeeds, reset by VMCLEAR. */
 bool *fake_launched(void);
 
