@@ -27,6 +27,14 @@ struct boot_memory_range {
 enum boot_init_mode { BOOT_INIT_EXIT = 0, BOOT_INIT_TRAP = 1 };
 enum boot_log_port { BOOT_LOG_NONE = 0, BOOT_LOG_COM1 = 0x3f8, BOOT_LOG_COM2 = 0x2f8 };
 
+/* Ports of ACPI's power management; 0: there is none. */
+struct boot_power {
+    uint16_t event;      /* PM1a event block */
+    uint16_t control[2]; /* PM1a and PM1b control registers */
+    uint16_t reset;
+    uint32_t type_s5; /* SLP_TYP of S5 */
+};
+
 /* Lies in the reserved region, directly behind memory_end rounded up to 4 KiB. */
 struct boot_info {
     uint64_t magic;
@@ -35,13 +43,13 @@ struct boot_info {
     uint64_t free_offset; /* first byte of the region that nothing uses yet, 4 KiB aligned */
     uint64_t root_cr3;    /* physical address of the PML4 that the loader built in the region */
     uint64_t ram_top;     /* one past the highest byte of RAM */
-    uint64_t acpi_rsdp;   /* physical, 0 if the firmware has none */
     uint32_t cpu_count;
-    uint32_t verbosity;             /* 0 errors, 1 info, 2 debug */
-    uint32_t init_mode;             /* enum boot_init_mode; with a single CPU: EXIT */
-    uint32_t log_port;              /* enum boot_log_port */
-    uint32_t shadowing;             /* 1: use hardware VMCS shadowing where the CPU has it */
-    uint32_t tsc_khz;               /* of the time-stamp counter; 0: not known */
+    uint32_t verbosity; /* 0 errors, 1 info, 2 debug */
+    uint32_t init_mode; /* enum boot_init_mode; with a single CPU: EXIT */
+    uint32_t log_port;  /* enum boot_log_port */
+    uint32_t shadowing; /* 1: use hardware VMCS shadowing where the CPU has it */
+    uint32_t tsc_khz;   /* of the time-stamp counter; 0: not known */
+    struct boot_power power;
     uint32_t apic_id[BOOT_CPU_MAX]; /* by CPU index; 0 is the boot CPU */
     uint32_t memory_count;
     struct boot_memory_range memory[BOOT_MEMORY_MAX];

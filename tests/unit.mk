@@ -46,7 +46,7 @@ unit_nested := $(unit_guard_ept02) tests/unit/fake/fake_host.c \
 unit_nested_exits := $(unit_nested)
 unit_nested_operands := $(unit_nested)
 unit_conf := cloudvisor/loader/conf.c cloudvisor/loader/text.c
-unit_loader := $(addprefix cloudvisor/loader/,layer_image.c memory_map.c root_tables.c suitability.c text.c tsc.c) \
+unit_loader := $(addprefix cloudvisor/loader/,acpi_power.c layer_image.c memory_map.c root_tables.c suitability.c text.c tsc.c) \
 	nested-vmx/vmx_caps.c
 # The library is the static one that the layer links.
 CRYPTO_LIBRARY ?= /usr/lib/x86_64-linux-gnu/libmbedcrypto.a

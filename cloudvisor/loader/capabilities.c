@@ -4,9 +4,12 @@
  * Invariant: no MSR is read that CPUID or a capability MSR has not announced.
  */
 #include "cloudvisor/loader/capabilities.h"
+#include "cloudvisor/loader/acpi_power.h"
 #include "cloudvisor/loader/firmware.h"
 #include "cloudvisor/loader/tsc.h"
 
+enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc, PIIX4_ID = 0x71138086, PIIX4_PMBA = 0x40, PM1_CONTROL = 4 };
+#define PIIX4_PM UINT32_C(0x80000b00)
 enum { CPUID_CRYSTAL = 0x15, WAIT_COUNT = 3, WAIT_MICROSECONDS = 50000 };
 
 struct cpuid_result {
@@ -83,4 +86,31 @@ uint32_t capabilities_tsc_khz(void)
         ticks[i] = read_tsc() - start;
     }
     return tsc_khz_by_waits(ticks, WAIT_COUNT, WAIT_MICROSECONDS);
+}
+
+/* Memory is mapped to itself. */
+static uint64_t read_memory(uint64_t address, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    __builtin_memcpy(&value, (const void *)(uintptr_t)address, bytes);
+    return value;
+}
+
+static uint32_t read_piix4(uint32_t offset)
+{
+    uint32_t value;
+
+    __asm__ volatile("outl %0, %1" : : "a"(PIIX4_PM | offset), "Nd"((uint16_t)PCI_ADDRESS));
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)PCI_DATA));
+    return value;
+}
+
+void capabilities_power(struct boot_power *power)
+{
+    *power = (struct boot_power){ 0 };
+    if (acpi_power_read(firmware_acpi_rsdp(), read_memory, power) || read_piix4(0) != PIIX4_ID)
+        return;
+    power->event = (uint16_t)(read_piix4(PIIX4_PMBA) & 0xffc0);
+    power->control[0] = power->event != 0 ? power->event + PM1_CONTROL : 0;
 }

@@ -101,7 +101,7 @@ static void fill_boot_info(const struct layer *layer, const struct conf *conf, c
     info->free_offset = layer->region.used;
     info->root_cr3 = root_cr3;
     info->ram_top = ram_top > region_end ? ram_top : region_end;
-    info->acpi_rsdp = firmware_acpi_rsdp();
+    capabilities_power(&info->power);
     info->verbosity = conf->verbosity;
     info->init_mode = cpus->count > 1 || cpus->unlisted ? conf->init_mode : BOOT_INIT_EXIT;
     info->log_port = conf->log_port;
@@ -120,8 +120,9 @@ static void report(const struct layer *layer)
 {
     const struct boot_info *info = layer->info;
 
-    console_line("CloudVisor: layer at %lx, %lu MiB, %lu KiB of them used; page tables at %lx; RSDP at %lx",
-                 info->region_base, info->region_size >> 20, info->free_offset >> 10, info->root_cr3, info->acpi_rsdp);
+    console_line("CloudVisor: layer at %lx, %lu MiB, %lu KiB of them used; page tables at %lx; PM1 at %lx",
+                 info->region_base, info->region_size >> 20, info->free_offset >> 10, info->root_cr3,
+                 (uint64_t)info->power.control[0]);
     for (uint32_t i = 0; i < info->memory_count; i++)
         console_line("CloudVisor: %s %lx to %lx", info->memory[i].kind == BOOT_MEMORY_RAM ? "RAM  " : "other",
                      info->memory[i].base, info->memory[i].base + info->memory[i].size);

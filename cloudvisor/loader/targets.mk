@@ -15,7 +15,7 @@ EFI_LDFLAGS := -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --build-
 EFI_SECTIONS := $(foreach s,.text .reloc .rodata .data .dynamic .rela,-j $(s))
 
 LOADER_SOURCES := $(addprefix cloudvisor/loader/,main.c demote.c layer_place.c next_stage.c cpus.c capabilities.c \
-	console.c firmware.c conf.c suitability.c tsc.c memory_map.c root_tables.c layer_image.c text.c \
+	console.c firmware.c conf.c suitability.c acpi_power.c tsc.c memory_map.c root_tables.c layer_image.c text.c \
 	freestanding.c) \
 	nested-vmx/vmx_caps.c
 LOADER_OBJECTS := $(LOADER_SOURCES:%.c=build/efi/%.o)

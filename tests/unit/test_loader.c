@@ -4,6 +4,7 @@
  * tables map and with which rights, which images are refused.
  */
 #include "unit.h"
+#include "cloudvisor/loader/acpi_power.h"
 #include "cloudvisor/loader/layer_image.h"
 #include "cloudvisor/loader/memory_map.h"
 #include "cloudvisor/loader/root_tables.h"
@@ -421,6 +422,83 @@ static void test_image_faults(void **state)
     assert_null(layer_image_fault(&good, 0x4100, MIB(2)));
 }
 
+/* ---- ACPI's power management. ---- */
+
+static uint8_t tables[0x1000];
+
+static uint64_t read_tables(uint64_t address, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    assert_true(address >= 0x1000 && address + bytes <= 0x1000 + sizeof(tables));
+    memcpy(&value, &tables[address - 0x1000], bytes);
+    return value;
+}
+
+static void put(uint64_t address, uint64_t value, unsigned bytes)
+{
+    memcpy(&tables[address - 0x1000], &value, bytes);
+}
+
+/* RSDP at 1000h, root table at 1100h, FADT at 1200h, DSDT at 1400h with \_S5 = { 5 }. */
+static void make_tables(bool extended)
+{
+    static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x02, 0x0a, 0x05, 0x00 };
+
+    memset(tables, 0, sizeof(tables));
+    put(0x100f, extended ? 2 : 0, 1);
+    put(extended ? 0x1018 : 0x1010, 0x1100, extended ? 8 : 4);
+    put(0x1104, 36 + 2 * (extended ? 8 : 4), 4);
+    put(0x1124, 0x1800, extended ? 8 : 4);
+    put(extended ? 0x112c : 0x1128, 0x1200, extended ? 8 : 4);
+    put(0x1800, 0x43495041, 4);
+    put(0x1200, 0x50434146, 4);
+    put(0x1200 + 40, 0x1400, 4);
+    put(0x1200 + 56, 0x600, 4);
+    put(0x1200 + 64, 0x604, 4);
+    put(0x1200 + 68, 0x704, 4);
+    put(0x1200 + 116, 1, 1);
+    put(0x1200 + 120, 0xcf9, 8);
+    put(0x1404, 100, 4);
+    memcpy(tables + 0x440, s5, sizeof(s5));
+}
+
+static void test_power_by_acpi(void **state)
+{
+    (void)state;
+    for (unsigned extended = 0; extended < 2; extended++) {
+        struct boot_power power = { 0 };
+
+        make_tables(extended == 1);
+        assert_true(acpi_power_read(0x1000, read_tables, &power));
+        assert_int_equal(power.event, 0x600);
+        assert_int_equal(power.control[0], 0x604);
+        assert_int_equal(power.control[1], 0x704);
+        assert_int_equal(power.reset, 0xcf9);
+        assert_int_equal(power.type_s5, 5);
+    }
+}
+
+static void test_power_without_tables(void **state)
+{
+    struct boot_power power = { 0 };
+
+    (void)state;
+    make_tables(true);
+    assert_false(acpi_power_read(0, read_tables, &power));
+    put(0x1200, 0, 4);
+    assert_false(acpi_power_read(0x1000, read_tables, &power));
+    put(0x1018, 0, 8);
+    assert_false(acpi_power_read(0x1000, read_tables, &power));
+    assert_int_equal(power.control[0], 0);
+    make_tables(true);
+    put(0x1200 + 116, 0, 1); /* the reset register is in memory */
+    put(0x1200 + 40, 0, 4);
+    assert_true(acpi_power_read(0x1000, read_tables, &power));
+    assert_int_equal(power.reset, 0);
+    assert_int_equal(power.type_s5, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +508,8 @@ int main(void)
         cmocka_unit_test(test_broadwell_suits),
         cmocka_unit_test(test_tsc_by_crystal),
         cmocka_unit_test(test_tsc_by_waits),
+        cmocka_unit_test(test_power_by_acpi),
+        cmocka_unit_test(test_power_without_tables),
         cmocka_unit_test(test_map_overflow),
         cmocka_unit_test(test_map_too_many),
         cmocka_unit_test(test_map_sorts_merges_clips),
