@@ -8,7 +8,7 @@ HARNESS_EFI := $(HARNESS_OUT)/harness.efi
 
 HARNESS_SOURCES := $(wildcard $(HARNESS_DIR)/core/*.c $(HARNESS_DIR)/core/*.S \
                               $(HARNESS_DIR)/guest/*.c $(HARNESS_DIR)/guest/*.S $(HARNESS_DIR)/suites/*.c \
-                              $(HARNESS_DIR)/attacks/*.c $(HARNESS_DIR)/attacks/*.S) \
+                              $(HARNESS_DIR)/suites/*.S $(HARNESS_DIR)/attacks/*.c $(HARNESS_DIR)/attacks/*.S) \
                    nested-vmx/vmcs_fields.c nested-vmx/vmx_caps.c
 HARNESS_OBJECTS := $(patsubst %,$(HARNESS_OUT)/%.o,$(HARNESS_SOURCES))
 

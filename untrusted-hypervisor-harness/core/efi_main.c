@@ -24,7 +24,7 @@ struct suite {
 static const struct suite suites[] = {
     { "guests", suite_guests },   { "conformance", suite_conformance },
     { "hostile", suite_hostile }, { "attacks", suite_attacks },
-    { "bench", suite_bench },
+    { "bench", suite_bench },     { "bench", suite_bench_protected },
 };
 enum { SUITE_COUNT = sizeof(suites) / sizeof(suites[0]) };
 

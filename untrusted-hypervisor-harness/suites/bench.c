@@ -3,18 +3,12 @@
  * Round trips of a VM exit that this hypervisor handles, in TSC ticks: one tick is one instruction on Bochs with one
  * CPU. Under the layer also its entries and its ticks in root mode, from its counters; 0 on the bare processor.
  */
-#include "cloudvisor/hypercall.h"
 #include "untrusted-hypervisor-harness/core/console.h"
 #include "untrusted-hypervisor-harness/core/machine.h"
 #include "untrusted-hypervisor-harness/core/vcpu.h"
 #include "untrusted-hypervisor-harness/core/vmx.h"
+#include "untrusted-hypervisor-harness/suites/counters.h"
 #include "untrusted-hypervisor-harness/suites/suites.h"
-
-enum stat {
-#define STAT(name, meaning) STAT_##name,
-#include "cloudvisor/stats.def"
-#undef STAT
-};
 
 enum {
     ROUNDS = 2000,
@@ -24,56 +18,24 @@ enum {
     EPT_ROUNDS = 4,
 };
 
-struct counters {
-    uint64_t ticks, entries, root_ticks;
-};
-
 static struct vcpu vcpu;
 
-/* Without the layer nothing is asked: Bochs 2.7 stops on VMCALL in root mode. */
-static uint64_t stat(enum stat index)
+static void add(struct counters *sum, const struct counters *more)
 {
-    uint64_t value = 0;
-
-    if (vmx_under_layer)
-        vmx_hypercall(HYPERCALL_STAT, index, 0, &value);
-    return value;
+    sum->ticks += more->ticks;
+    sum->entries += more->entries;
+    sum->root_ticks += more->root_ticks;
 }
 
-/* Reading the counters costs an entry each: what two readings in a row differ by is taken off later. */
-static struct counters read_counters(void)
+static void report(const char *what, const struct counters *sum, uint64_t count)
 {
-    struct counters c = { .entries = stat(STAT_entries), .root_ticks = stat(STAT_root_ticks) };
+    uint64_t hundredths = sum->entries * 100 / count;
 
-    c.ticks = cpu_read_tsc();
-    return c;
-}
-
-static void add_difference(struct counters *sum, const struct counters *from, const struct counters *to)
-{
-    sum->ticks += to->ticks - from->ticks;
-    sum->entries += to->entries - from->entries;
-    sum->root_ticks += to->root_ticks - from->root_ticks;
-}
-
-static struct counters reading_costs(void)
-{
-    struct counters first = read_counters(), second = read_counters(), cost = { 0 };
-
-    add_difference(&cost, &first, &second);
-    return cost;
-}
-
-static void report(const char *what, const struct counters *sum, uint64_t readings, uint64_t count)
-{
-    struct counters cost = reading_costs();
-    uint64_t hundredths = (sum->entries - readings * cost.entries) * 100 / count;
-
-    print("BENCHRAW exit_%s_ticks_harness %lu", what, (sum->ticks - readings * cost.ticks) / count);
+    print("BENCHRAW exit_%s_ticks_harness %lu", what, sum->ticks / count);
     print_end_of_result();
     print("BENCHRAW exit_%s_entries_harness %lu.%lu%lu", what, hundredths / 100, hundredths / 10 % 10, hundredths % 10);
     print_end_of_result();
-    print("BENCHRAW exit_%s_root_ticks_harness %lu", what, (sum->root_ticks - readings * cost.root_ticks) / count);
+    print("BENCHRAW exit_%s_root_ticks_harness %lu", what, sum->root_ticks / count);
     print_end_of_result();
 }
 
@@ -96,18 +58,17 @@ static void skipping_loop(uint64_t expected, unsigned count)
 /* A guest that does nothing but exit. */
 static void bench_instruction(const char *what, const char *code, uint64_t reason)
 {
-    struct counters before, after, sum = { 0 };
+    struct counters before, sum;
 
     vcpu_set_code(&vcpu, code);
     if (vcpu_run(&vcpu).kind != OUTCOME_EXIT)
         harness_abort("bench: no VM entry");
     handle_and_skip(reason);
     skipping_loop(reason, WARM_UP);
-    before = read_counters();
+    before = counters_read();
     skipping_loop(reason, ROUNDS);
-    after = read_counters();
-    add_difference(&sum, &before, &after);
-    report(what, &sum, 1, ROUNDS);
+    sum = counters_since(&before);
+    report(what, &sum, ROUNDS);
     vcpu_revert(&vcpu);
 }
 
@@ -133,7 +94,7 @@ static void touch_pages(void)
 
 static void bench_ept(void)
 {
-    struct counters before, after, sum = { 0 };
+    struct counters before, once, sum = { 0 };
 
     /* mov esi, 100000h; mov ecx, 256; next: mov [rsi], al; add esi, 1000h; loop next; hlt; jmp to the start */
     vcpu_set_code(&vcpu, "f4 be 00 00 10 00 b9 00 01 00 00 88 06 81 c6 00 10 00 00 e2 f6 eb e9");
@@ -144,13 +105,13 @@ static void bench_ept(void)
             *data_entry(page) = 0;
         ept_invalidate();
         handle_and_skip(EXIT_HLT);
-        before = read_counters();
+        before = counters_read();
         touch_pages();
-        after = read_counters();
-        add_difference(&sum, &before, &after);
+        once = counters_since(&before);
+        add(&sum, &once);
         vcpu_enter_again(&vcpu);
     }
-    report("ept", &sum, EPT_ROUNDS, EPT_ROUNDS * EPT_PAGES);
+    report("ept", &sum, EPT_ROUNDS * EPT_PAGES);
     vcpu_revert(&vcpu);
 }
 

@@ -20,6 +20,9 @@ void suite_attacks(void);
 /* Costs of VM exits: BENCHRAW lines. */
 void suite_bench(void);
 
+/* Costs of protection, next to the same guests as plain VMs: BENCHRAW lines, under the layer only. */
+void suite_bench_protected(void);
+
 /* The families of the conformance suite, in the order in which they run. */
 void conformance_capabilities(void);
 void conformance_instructions(void);
