@@ -131,6 +131,7 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
     unsigned level = leaf->level;
     uint64_t permissions = leaf->dirty ? leaf->permissions : leaf->permissions & ~EPT_WRITE;
     uint64_t part = part_of_leaf(leaf, address, level);
+    unsigned old;
 
     while (level > LEVEL_4K && mapping_restricted(hpa(part & EPT_ADDRESS), ept_page_bytes(level)))
         part = part_of_leaf(leaf, address, --level);
@@ -144,6 +145,8 @@ static enum ept02_answer map_leaf(struct ept02 *ept02, uint64_t address, const s
         if ((permissions & access) != access)
             return EPT02_VIOLATION;
     }
+    if (ept_find(&ept02->tree, address, &old) != 0 && old > level) /* not split: its parts have no notes of their own */
+        ept_unmap(&ept02->tree, address, old);
     if (!ept_map(&ept02->tree, address, level, part | permissions)) {
         ept02_make_room();
         if (!ept_map(&ept02->tree, address, level, part | permissions))

@@ -163,11 +163,11 @@ void protected_stop(struct cpu *cpu, struct vmcs12 *v, enum vm_stop why, uint64_
     unbind(v);
 }
 
-/* An exit without an entry: the vCPU's registers are not in the processor. */
+/* An exit without an entry: the vCPU's registers are not in the processor, and no event may come. */
 static void give_unentered(struct cpu *cpu, struct vmcs12 *v, const struct shown *s)
 {
     v->vcpu->accept = 0;
-    give(cpu, v, s, 0, v->field[FIELD_GUEST_INTERRUPTIBILITY]);
+    give(cpu, v, s, 0, s->reason == EXIT_TRIPLE_FAULT ? 0 : BLOCKING_BY_STI);
 }
 
 /* ---- Start states ---- */

@@ -17,12 +17,14 @@
 enum { MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_ICR = 0x830 };
 
 /* SDM "Exit Qualification for I/O Instructions". */
-#define IO_BYTES(q)  (((unsigned)(q)&7u) + 1)
-#define IO_IN(q)     (((q) >> 3 & 1) != 0)
-#define IO_STRING(q) (((q) >> 4 & 1) != 0)
-#define IO_REP(q)    (((q) >> 5 & 1) != 0)
-#define IO_PORT(q)   ((uint16_t)((q) >> 16))
-#define IO_SHOWN     UINT64_C(0xffff000f) /* size, direction, port */
+#define IO_BYTES(q)             (((unsigned)(q)&7u) + 1)
+#define IO_IN(q)                (((q) >> 3 & 1) != 0)
+#define IO_STRING(q)            (((q) >> 4 & 1) != 0)
+#define IO_REP(q)               (((q) >> 5 & 1) != 0)
+#define IO_PORT(q)              ((uint16_t)((q) >> 16))
+#define INFO_ADDRESS_SIZE(info) ((info) >> 7 & 7u)
+enum { ADDRESS_64 = 2 };
+#define IO_SHOWN UINT64_C(0xffff000f) /* size, direction, port */
 
 /* SDM "Exit Qualification for EPT Violations". */
 enum { ACCESS_WRITE = 2, ACCESS_FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 };
@@ -76,7 +78,7 @@ HANDLER(nmi_window)
 
 HANDLER(triple_fault)
 {
-    protected_stop(cpu, v, VM_STOP_GUEST_RESET, hw_vmread(VMCS_GUEST_RIP) & 0xfff);
+    protected_stop(cpu, v, VM_STOP_GUEST_RESET, 0);
 }
 
 HANDLER(cpuid)
@@ -167,7 +169,8 @@ static bool string_operand(struct cpu *cpu, struct vmcs12 *v, uint64_t qualifica
 
     vcpu->refill = false;
     vcpu->string = qualification;
-    if (!protected_in_kernel_64() || (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE) {
+    if (!protected_in_kernel_64() || INFO_ADDRESS_SIZE(hw_vmread(VMCS_VM_EXIT_INSTRUCTION_INFO)) != ADDRESS_64 ||
+        (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE) {
         protected_stop(cpu, v, VM_STOP_BAD_INSTRUCTION, qualification);
     } else if (host_translate(linear, IO_IN(qualification), &gpa, &fault) && physical_read(gpa, value, bytes)) {
         vcpu->string_gpa = gpa.raw;
@@ -219,15 +222,21 @@ HANDLER(io)
  */
 static bool start_vcpu(struct vm *vm, uint64_t *icr)
 {
-    enum { DELIVERY_NMI = 4, DELIVERY_INIT = 5, DELIVERY_STARTUP = 6 };
-    unsigned delivery = (unsigned)(*icr >> 8) & 7, shorthand = (unsigned)(*icr >> 18) & 3;
+    enum {
+        DELIVERY_NMI = 4,
+        DELIVERY_INIT = 5,
+        DELIVERY_STARTUP = 6,
+        DESTINATIONS = 0xc0800
+    }; /* logical, shorthands */
+    unsigned delivery = (unsigned)(*icr >> 8) & 7;
+    bool physical = (*icr & DESTINATIONS) == 0;
     uint64_t target = *icr >> 32;
 
     if (delivery == DELIVERY_NMI) /* the host could not bring it */
         return (vm->descriptor->flags & BUNDLE_FLAG_NMI) != 0;
     if (delivery != DELIVERY_INIT && delivery != DELIVERY_STARTUP)
         return true;
-    if (shorthand != 0 || target == 0 || target >= vm->descriptor->vcpu_count ||
+    if (!physical || target == 0 || target >= vm->descriptor->vcpu_count ||
         vm->vcpus[target]->state >= VCPU_LAUNCHES) /* the first one begins with the bundle, once */
         return false;
     if (delivery == DELIVERY_STARTUP) {

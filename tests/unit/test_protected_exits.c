@@ -409,11 +409,14 @@ static void touch_page(uint64_t gpa)
     assert_enters(pvm_exits(EXIT_EPT_VIOLATION, 0x182));
 }
 
+enum { ADDRESS_SIZE_64 = 2 << 7 };
+
 static void outs(uint64_t linear, uint64_t count)
 {
     fake_cpu->gpr[RCX] = count;
     fake_cpu->gpr[RSI] = linear;
     hw_vmwrite(VMCS_GUEST_LINEAR_ADDRESS, linear);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, ADDRESS_SIZE_64);
 }
 
 static void strings_show_one_element(void **state)
@@ -437,6 +440,7 @@ static void strings_show_one_element(void **state)
     assert_int_equal(fake_cpu->gpr[RSI], BUFFER + 2);
     assert_int_equal(hw_vmread(VMCS_GUEST_RIP), BUNDLE_ENTRY);
     hw_vmwrite(VMCS_GUEST_LINEAR_ADDRESS, BUFFER + 2);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, ADDRESS_SIZE_64);
     exits_to_host(EXIT_IO, port(0x3f8, 2, false) | STRING | REP);
     assert_int_equal(fake_cpu->gpr[RAX], 0x4433);
     answer_skip(SHOWN_INSTRUCTION);
@@ -456,6 +460,7 @@ static void strings_take_one_element(void **state)
     pvm_fill_secrets();
     hw_vmwrite(VMCS_GUEST_RFLAGS, 2 | RFLAGS_DF);
     hw_vmwrite(VMCS_GUEST_LINEAR_ADDRESS, BUFFER);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, ADDRESS_SIZE_64);
     exits_to_host(EXIT_IO, port(0x3f8, 2, true) | STRING);
     assert_int_equal(fake_cpu->gpr[RAX], 0);
     fake_cpu->gpr[RAX] = 0x1234567890abcdef;
@@ -473,6 +478,7 @@ static void a_string_whose_page_is_gone_waits(void **state)
     (void)state;
     touch_page(BUFFER);
     hw_vmwrite(VMCS_GUEST_LINEAR_ADDRESS, BUFFER);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, ADDRESS_SIZE_64);
     exits_to_host(EXIT_IO, port(0x3f8, 2, true) | STRING);
     assert_int_equal(host_ept_violation(hpa(PVM_FRAME(BUFFER & ~UINT64_C(0xfff))), false), HOST_EPT_MAPPED);
     answer_skip(SHOWN_INSTRUCTION);
@@ -484,11 +490,22 @@ static void a_string_whose_page_is_gone_waits(void **state)
     exits_to_host(EXIT_IO, port(0x3f8, 2, true) | STRING);
 }
 
+/* With a 67h prefix only the low halves of RSI, RDI and RCX count: not carried out. */
+static void strings_with_short_addresses_stop_the_vm(void **state)
+{
+    (void)state;
+    touch_page(BUFFER);
+    outs(BUFFER, 2);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, 1 << 7);
+    assert_over(pvm_exits(EXIT_IO, port(0x3f8, 2, false) | STRING | REP), VM_STOP_BAD_INSTRUCTION);
+}
+
 static void strings_over_a_page_end_stop_the_vm(void **state)
 {
     (void)state;
     touch_page(BUFFER);
     hw_vmwrite(VMCS_GUEST_LINEAR_ADDRESS, BUFFER + 1);
+    hw_vmwrite(VMCS_VM_EXIT_INSTRUCTION_INFO, ADDRESS_SIZE_64);
     assert_over(pvm_exits(EXIT_IO, port(0x3f8, 4, true) | STRING), VM_STOP_BAD_INSTRUCTION);
 }
 
@@ -550,6 +567,7 @@ static void a_missing_page_is_asked_for_and_taken_at_the_next_entry(void **state
     s.gpa = 0x300000;
     assert_sight(&s);
     assert_outcome(resume(), EXITED, EXIT_EPT_VIOLATION); /* not yet */
+    s.interruptibility = BLOCKING_BY_STI;                 /* nor an event */
     assert_sight(&s);
     fake_ept12_map(&pvm_ept12, 0x300000, LEVEL_4K, PVM_FRAME(0x300000) | EPT_RWX);
     assert_enters(resume());
@@ -789,6 +807,7 @@ int main(void)
         TEST(strings_take_one_element),
         TEST(a_string_whose_page_is_gone_waits),
         TEST(strings_over_a_page_end_stop_the_vm),
+        TEST(strings_with_short_addresses_stop_the_vm),
         TEST(x2apic_reads),
         TEST(x2apic_writes),
         TEST(a_missing_page_is_asked_for_and_taken_at_the_next_entry),
