@@ -13,12 +13,8 @@
 #include "ept-guard/vm_pages.h"
 #include "nested-vmx/protected.h"
 
-#define RIGHTS_CODE_64  0xa09bu
-#define RIGHTS_DATA     0xc093u
-#define RIGHTS_TSS      0x8bu
-#define RIGHTS_UNUSABLE 0x10000u
-#define CR0_START       UINT64_C(0x80010033) /* PG, WP, NE, ET, MP, PE */
-#define PAT_RESET       UINT64_C(0x0007040600070406)
+#define CR0_START UINT64_C(0x80010033) /* PG, WP, NE, ET, MP, PE */
+#define PAT_RESET UINT64_C(0x0007040600070406)
 enum { VECTOR_GP = 13, VECTOR_MC = 18, VIOLATION_WRITE = 0x182 };
 
 const struct exit_rule exit_rules[EXIT_REASON_COUNT] = {
