@@ -9,14 +9,15 @@ TB_STATS := $(wildcard cloudvisor/stats.def)
 TB_MODULES := part_gpt fat tar normal linux acpi setpci test echo search configfile halt reboot
 TB_PYTHON := /usr/bin/python3 -B
 
-.PHONY: host-test packages testbed testbed-bochs image run shell kvm-test bench
+.PHONY: host-test packages testbed testbed-bochs image run shell kvm-test memory-test life-test soak bench
 .DELETE_ON_ERROR:
 
 packages: ## install the Debian packages that are missing
 	@tests/install-packages
 
 testbed-bochs: $(TB)/preload.so
-testbed: testbed-bochs $(TB)/base.lz4 $(TB)/guest.cpio $(TB)/guest-init $(TB)/bundle-initrd.lz4 $(TB)/kernel/version \
+testbed: testbed-bochs $(TB)/base.lz4 $(TB)/guest.cpio $(TB)/guest-init $(TB)/bundle-initrd.lz4 $(TB)/tiny.bzimage \
+	$(TB)/kernel/version \
 	$(TB)/grubx64.efi $(TB)/acpi/dsdt.aml $(TB)/acpi/facp.aml
 
 $(TB) $(TB)/acpi:
@@ -25,14 +26,21 @@ $(TB) $(TB)/acpi:
 $(TB)/preload.so: tests/bochs/preload.c | $(TB)
 	gcc $(TB_CFLAGS) -shared -fPIC -o $@ $<
 
-$(TB)/guest-init: tests/guest/init.c tests/guest/workload.h | $(TB)
-	gcc $(TB_CFLAGS) -static -s -o $@ $<
+$(TB)/guest-init: $(addprefix tests/guest/,init.c talk.c talk.h workload.h) | $(TB)
+	gcc $(TB_CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/guest -o $@ $<
 
 $(TB)/cvsearch: tests/host/cvsearch.c | $(TB)
 	gcc $(TB_CFLAGS) -static -s -o $@ $<
+
+$(TB)/cvqemu: tests/host/cvqemu.c tests/guest/workload.h | $(TB)
+	gcc $(TB_CFLAGS) -static -s -Itests/guest -o $@ $<
+
+# A kernel of three instructions, for very many launches.
+$(TB)/tiny.bzimage: tests/guest/tiny.S | $(TB)
+	gcc -nostdlib -static -Wl,-Ttext=0,--oformat=binary,--build-id=none -o $@ $<
 
 $(TB)/kvm_micro: tests/bench/kvm_micro.c tests/host/hypercall.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/host -o $@ $<
@@ -57,8 +65,10 @@ $(TB)/bundle-initrd.lz4: $(TB)/guest-init tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py guest $(TB)/bundle-initrd.cpio $(TB)/guest-init
 	lz4 -q -l -9 -f $(TB)/bundle-initrd.cpio $@
 
-$(TB)/base.cpio: $(TB)/cvprobe $(TB)/cvsearch $(TB)/kvm_micro tests/host/init tests/host/stages tests/testbed/initramfs.py
-	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB)/cvprobe $(TB)/cvsearch $(TB)/kvm_micro
+TB_PROGRAMS := $(TB)/cvprobe $(TB)/cvsearch $(TB)/cvqemu $(TB)/kvm_micro
+
+$(TB)/base.cpio: $(TB_PROGRAMS) $(addprefix tests/host/,init stages talk scene memory life) tests/testbed/initramfs.py
+	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB_PROGRAMS)
 
 $(TB)/base.lz4: $(TB)/base.cpio
 	lz4 -q -l -9 -f $< $@
@@ -100,6 +110,19 @@ image: packages ## write the disk image only
 # One short boot with stock KVM: part of make test.
 kvm-test: packages ## one short boot of stock KVM under the layer
 	@tests/run --name kvm-test --guests microvm1 --tests none $(TB_OPTIONS) $(RUN_OPTIONS)
+
+# What a stock kernel does with memory, under a protected guest that keeps checking its own.
+memory-test: packages ## swap, same-page merging, moves, huge pages and dumps, under protected guests
+	@tests/run --name memory-test --cpus 1 --guests none --stall 1200 --guest-timeout 900 \
+		--tests memory-dump,memory-swap,memory-huge,memory-move,memory-ksm $(TB_OPTIONS) $(RUN_OPTIONS)
+
+life-test: packages ## reboot, reset, kill, crash, unloading of KVM: how protected VMs begin and end
+	@tests/run --name life-test --cpus 1 --guests none --stall 1200 --tests life $(TB_OPTIONS) $(RUN_OPTIONS)
+
+SOAK = 200
+soak: packages ## start and end SOAK (200) protected VMs; nothing of them may stay
+	@tests/run --name soak --cpus 1 --guests none --tests soak --soak $(SOAK) --stall 1200 --timeout 36000 \
+		$(TB_OPTIONS) $(RUN_OPTIONS)
 
 bench: packages ## measure: ticks, layer entries, ratios; results in build/bench
 	@tests/bench/run $(BENCH_OPTIONS)

@@ -26,6 +26,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "talk.h"
 #include "workload.h"
 
 #define HYPERVISOR_LEAF    0x40000000u
@@ -40,19 +41,19 @@ static const char *const modules[] = {
     "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk",
 };
 
-static _Noreturn void power_off(void)
+_Noreturn void end_machine(int how)
 {
     tcdrain(STDOUT_FILENO);
     sync();
-    reboot(RB_POWER_OFF);
+    reboot(how);
     for (;;)
         pause();
 }
 
-static _Noreturn void fail(const char *what)
+_Noreturn void fail(const char *what)
 {
     printf("CVG failed %s: %s\n", what, strerror(errno));
-    power_off();
+    end_machine(RB_POWER_OFF);
 }
 
 static void load_modules(void)
@@ -230,7 +231,7 @@ static void check_disk(uint64_t seed)
 }
 
 /* A page full of copies of the secret. */
-static uint8_t *place_secret(uint64_t seed)
+uint8_t *place_secret(uint64_t seed)
 {
     uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 
@@ -241,7 +242,7 @@ static uint8_t *place_secret(uint64_t seed)
     return page;
 }
 
-static uint64_t guest_physical(const void *address)
+uint64_t guest_physical(const void *address)
 {
     uint64_t entry = 0;
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -253,7 +254,7 @@ static uint64_t guest_physical(const void *address)
 }
 
 /* Computes the secret once more by and by, so that no second copy of it is in memory. */
-static int secret_is_intact(const uint8_t *page, uint64_t seed)
+int secret_is_intact(const uint8_t *page, uint64_t seed)
 {
     uint64_t value = seed;
 
@@ -293,6 +294,8 @@ int main(void)
     print_machine();
     if (waits)
         secret = place_secret(seed);
+    if (getenv("cvtalk"))
+        talk((size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
     check_cpus(seed);
     check_memory(seed, (size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
     if (!disk || strcmp(disk, "none") != 0)
@@ -300,5 +303,5 @@ int main(void)
     if (waits)
         wait_with_secret(secret, seed);
     printf("CVG done\n");
-    power_off();
+    end_machine(RB_POWER_OFF);
 }

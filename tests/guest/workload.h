@@ -40,6 +40,12 @@ static inline void workload_secret(uint8_t *bytes, size_t byte_count, uint64_t s
     }
 }
 
+/* What a guest keeps in registers. */
+static inline uint64_t workload_register(uint64_t seed)
+{
+    return workload_cpu_loop(~seed, 99);
+}
+
 /* Depends on each word and on its place. */
 static inline uint64_t workload_digest(const uint64_t *words, size_t word_count)
 {

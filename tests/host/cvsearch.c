@@ -3,6 +3,9 @@
  * What the host's root can do to a VM's memory, a static program in the initramfs:
  *   physical PATTERN [KCORE]      search all of the host's RAM, by /proc/kcore or what stands for it
  *   process PATTERN PID           search all memory of a process, by /proc/PID/mem
+ *   remote PATTERN PID            likewise, by process_vm_readv
+ *   devmem PATTERN                search what /dev/mem gives of RAM
+ *   file PATTERN FILE             search a file
  *   overwrite PID MIB OFFSET      fill the page at this offset (0x...) of a QEMU's guest memory of MIB MiB
  * PATTERN is a file whose bytes are XORed with A5h; it is unmasked nowhere, and the buffer's own pages are left out, so
  * that the search doesn't find itself. Prints one line, "CV-SEARCH source=... bytes=... unreadable=... hits=...". A hit
@@ -18,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define MASK             0xa5u
@@ -43,11 +47,13 @@ struct search {
     size_t carried;
     uint64_t own_frames[CHUNK / PAGE + 1];
     uint64_t bytes, unreadable, hits;
+    pid_t remote; /* whose memory is read by process_vm_readv, or 0 */
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: cvsearch physical PATTERN [KCORE] | process PATTERN PID | overwrite PID MIB OFFSET\n");
+    fprintf(stderr, "usage: cvsearch physical PATTERN [KCORE] | process PATTERN PID | remote PATTERN PID | "
+                    "devmem PATTERN | file PATTERN FILE | overwrite PID MIB OFFSET\n");
     return 1;
 }
 
@@ -117,16 +123,25 @@ static void look(struct search *search, size_t size)
     memmove(chunk - search->carried, from + all - search->carried, search->carried);
 }
 
+static ssize_t read_piece(struct search *search, int fd, uint64_t offset, size_t size)
+{
+    struct iovec here = { chunk_of(search), size }, there = { (void *)(uintptr_t)offset, size };
+
+    if (search->remote)
+        return process_vm_readv(search->remote, &here, 1, &there, 1, 0);
+    return pread(fd, chunk_of(search), size, (off_t)offset);
+}
+
 /* Reads from a file of memory; page by page where a whole piece can't be read. */
 static void search_range(struct search *search, int fd, uint64_t offset, uint64_t size)
 {
     while (size > 0) {
         size_t wanted = size < CHUNK ? (size_t)size : CHUNK;
-        ssize_t count = pread(fd, chunk_of(search), wanted, (off_t)offset);
+        ssize_t count = read_piece(search, fd, offset, wanted);
 
         if (count <= 0) {
             wanted = PAGE - offset % PAGE < wanted ? PAGE - (size_t)(offset % PAGE) : wanted;
-            count = pread(fd, chunk_of(search), wanted, (off_t)offset);
+            count = read_piece(search, fd, offset, wanted);
         }
         if (count <= 0) {
             search->carried = 0;
@@ -258,7 +273,7 @@ static bool next_mapping(FILE *maps, struct mapping *mapping)
                   mapping->permissions, &mapping->inode) == 4;
 }
 
-static int command_process(const char *pattern, const char *pid)
+static int command_process(const char *pattern, const char *pid, bool remote)
 {
     static struct search search;
     struct mapping mapping;
@@ -269,12 +284,51 @@ static int command_process(const char *pattern, const char *pid)
         return complain(pid);
     if (!prepare(&search, pattern))
         return 1;
+    search.remote = remote ? (pid_t)strtol(pid, NULL, 10) : 0;
     while (next_mapping(maps, &mapping))
         if (mapping.permissions[0] == 'r' && mapping.begin < UINT64_MAX / 2)
             search_range(&search, fd, mapping.begin, mapping.end - mapping.begin);
     fclose(maps);
     close(fd);
-    return report(&search, "process");
+    return report(&search, remote ? "remote" : "process");
+}
+
+/* Only RAM: reading device registers may have effects. */
+static int command_devmem(const char *pattern)
+{
+    static struct search search;
+    FILE *ranges = fopen("/proc/iomem", "re");
+    int fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+    uint64_t begin, end;
+    char line[256];
+
+    if (fd < 0 || !ranges)
+        return complain("/dev/mem");
+    if (!prepare(&search, pattern))
+        return 1;
+    while (fgets(line, sizeof(line), ranges))
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " : System RAM", &begin, &end) == 2 && line[0] != ' ' &&
+            strstr(line, "System RAM"))
+            search_range(&search, fd, begin, end + 1 - begin);
+    fclose(ranges);
+    close(fd);
+    report(&search, "devmem");
+    return search.bytes + search.unreadable ? 0 : 1;
+}
+
+static int command_file(const char *pattern, const char *path)
+{
+    static struct search search;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+    if (size < 0)
+        return complain(path);
+    if (!prepare(&search, pattern))
+        return 1;
+    search_range(&search, fd, 0, (uint64_t)size);
+    close(fd);
+    return report(&search, "file");
 }
 
 /* The smallest writable anonymous mapping that can hold the guest's memory; 0 if there is none. */
@@ -324,7 +378,13 @@ int main(int argc, char **argv)
     if ((argc == 3 || argc == 4) && !strcmp(command, "physical"))
         return command_physical(argv[2], argc == 4 ? argv[3] : "/proc/kcore");
     if (argc == 4 && !strcmp(command, "process"))
-        return command_process(argv[2], argv[3]);
+        return command_process(argv[2], argv[3], false);
+    if (argc == 4 && !strcmp(command, "remote"))
+        return command_process(argv[2], argv[3], true);
+    if (argc == 3 && !strcmp(command, "devmem"))
+        return command_devmem(argv[2]);
+    if (argc == 4 && !strcmp(command, "file"))
+        return command_file(argv[2], argv[3]);
     if (argc == 5 && !strcmp(command, "overwrite"))
         return command_overwrite(argv[2], argv[3], argv[4]);
     return usage();

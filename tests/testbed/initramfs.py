@@ -22,7 +22,9 @@ QEMU_DATA = [
     "/usr/share/qemu/kvmvapic.bin",
     "/usr/share/seabios/bios-256k.bin",
 ]
-HOST_MODULES = ["kvm_intel"]
+HOST_MODULES = ["kvm_intel", "zram", "lzo_rle"]
+HOST_SCRIPTS = ["stages", "talk", "scene", "memory", "life"]
+PIECE = 1 << 20     # of a bundle: bundles differ in their first one, the rest is the kernel
 GUEST_MODULES = ["virtio_mmio", "virtio_pci", "virtio_blk"]
 
 
@@ -119,7 +121,8 @@ def write_base(out, init, programs):
     for folder in ("proc", "sys", "tmp", "guest", "etc"):
         archive.folder(folder)
     archive.copy("init", init, 0o755)
-    archive.copy("etc/stages", os.path.join(os.path.dirname(init), "stages"))
+    for name in HOST_SCRIPTS:
+        archive.copy("etc/" + name, os.path.join(os.path.dirname(init), name))
     archive.copy("bin/busybox", "/bin/busybox", 0o755)
     applets = subprocess.run(["/bin/busybox", "--list"], check=True, capture_output=True, text=True)
     for applet in sorted(set(applets.stdout.split()) - {"busybox"}):
@@ -160,12 +163,27 @@ def write_kernel(out, kernel_folder, guest_kernel_folder, guest_initrd, *more):
     archive.data(folder + "modules.dep", "".join(lines).encode())
     archive.copy("guest/vmlinuz", os.path.join(guest_kernel_folder, "vmlinuz"))
     archive.copy("guest/initrd", guest_initrd)
+    pieces = {}
     for option, path in zip(more[::2], more[1::2]):
         if option == "--program":
             archive.copy("bin/" + os.path.basename(path), path, 0o755)
+        elif path.endswith(".elf"):
+            write_bundle(archive, path, pieces)
         else:
             archive.copy("guest/" + os.path.basename(path), path)
     archive.close()
+
+
+def write_bundle(archive, path, pieces):
+    """A bundle as the list of its pieces; each different piece is in the archive once."""
+    names = []
+    with open(path, "rb") as file:
+        while data := file.read(PIECE):
+            if data not in pieces:
+                pieces[data] = "%d" % len(pieces)
+                archive.data("guest/pieces/" + pieces[data], data)
+            names.append(pieces[data])
+    archive.data("guest/" + os.path.basename(path), " ".join(names).encode())
 
 
 def main():

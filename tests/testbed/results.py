@@ -7,7 +7,7 @@
 import json
 import re
 
-from testbed import bundles, workload
+from testbed import attacks, bundles, workload
 
 EXIT_REASONS = {
     0: "exception or NMI", 1: "external interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI",
@@ -45,6 +45,7 @@ class Results:
         self.layer_versions, self.stats = {}, {}
         self.exits, self.boot_exits = {1: {}, 2: {}}, {1: {}, 2: {}}
         self.failures, self.bench, self.cvctl = [], [], {}
+        self.attacks = {}
         self._section = None
         for line in text.replace("\r", "").split("\n"):
             self._line(line)
@@ -87,6 +88,10 @@ class Results:
     def _stat(self, words):
         name, value = words[0].split("=")
         self.stats[name] = int(value)
+
+    def _attack(self, words):
+        values = _pairs(words)
+        self.attacks.setdefault(values.pop("guest"), {})[values.pop("attack")] = values
 
     def _result(self, words):
         values = _pairs(words)
@@ -131,6 +136,22 @@ class Results:
             elif not self.tests[name]["ok"]:
                 self.failures.append("host test %s: %s" % (name, self.tests[name].get("reason")))
 
+    def check_scene(self):
+        self.failures += attacks.failures(self.attacks, bundles.TALK_MEMORY_MIB)
+
+    def check_digests(self, folder):
+        """What the layer reports must be what cvbundle printed."""
+        for guest in self.guests:
+            if guest.get("launched") != "yes":
+                continue
+            name = bundles.file_of_guest(guest["guest"])
+            if guest.get("digest") != bundles.digest(folder, name) or not guest.get("digest"):
+                self.failures.append("guest %s: launch digest %s, the bundle's is %s"
+                                     % (guest["guest"], guest.get("digest"), bundles.digest(folder, name)))
+        launch = self.attacks.get("protected", {}).get("launch")
+        if launch and launch.get("digest") != bundles.digest(folder, "talk-microvm1.elf"):
+            self.failures.append("scene: launch digest %s is not the bundle's" % launch.get("digest"))
+
     def check_layer(self, expected_cpus, layer):
         answering = [cpu for cpu, version in self.layer_versions.items() if version is not None]
         if layer and len(answering) != expected_cpus:
@@ -166,6 +187,14 @@ def guest_fault(guest):
     return None
 
 
+def _vms_lines(results):
+    lines = [line for line in results.cvctl.get("vms", []) if line and not line.startswith("{")]
+    if lines:
+        yield "Protected VMs since boot (cvctl vms):"
+    for line in lines:
+        yield "    " + line
+
+
 def _exit_lines(results):
     for level, title in ((1, "host"), (2, "guests")):
         counts = results.exits.get(level, {})
@@ -198,17 +227,27 @@ def _layer_lines(results):
             yield "    %12d  %s" % (value, name)
 
 
+def _details(values):
+    words = ["%s=%s" % item for item in values.items() if item[0] not in ("test", "ok", "reason") and item[1]]
+    return "  " + " ".join(words) if words else ""
+
+
 def summary(results, elapsed, ticks, folder):
     """The lines that a person reads at the end."""
     yield ""
     yield from _layer_lines(results)
+    yield from _vms_lines(results)
     for guest in results.guests:
         fault = guest_fault(guest)
-        note = ": " + fault if fault else {"yes": ", protected", "no": ", unprotected"}.get(guest.get("launched"), "")
+        note = ": " + fault if fault else {"yes": ", protected, launch digest %.12s..." % guest.get("digest"),
+                                           "no": ", unprotected"}.get(guest.get("launched"), "")
         yield "guest %-24s %-6s %.2f G ticks%s" % (
             guest["guest"], "FAIL" if fault else "ok", int(guest.get("ticks", 0)) / 1e9, note)
     for name, values in results.tests.items():
-        yield "host test %-20s %s" % (name, "ok" if values["ok"] else "FAIL: %s" % values.get("reason"))
+        yield "host test %-20s %s" % (name, "ok" + _details(values) if values["ok"] else "FAIL: %s%s" % (
+            values.get("reason"), _details(values)))
+    if results.attacks:
+        yield from attacks.table(results.attacks, bundles.TALK_MEMORY_MIB)
     run = "%.2f G ticks, " % (ticks / 1e9) if ticks else ""
     yield "Run: %s%.0f s. Logs: %s" % (run, elapsed, folder)
     for failure in results.failures:
@@ -222,6 +261,7 @@ def as_dictionary(results, elapsed, ticks):
         "ticks": ticks, "host": results.host, "kvm": results.kvm, "tsc": results.tsc,
         "guests": results.guests, "tests": results.tests, "stages": results.stages,
         "layer_versions": results.layer_versions, "exits": results.exits, "boot_exits": results.boot_exits, "stats": results.stats,
+        "attacks": results.attacks, "cvctl_vms": results.cvctl.get("vms", []),
         "bench": results.bench, "cvctl_stats": results.cvctl_stats(),
     }
 

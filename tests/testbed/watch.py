@@ -29,6 +29,8 @@ STAGES = [
     (r"^CVG done", "  its work is done; powering off", "host's check", 1),
     (r"CV-RESULT guest=(\S+) (\S+)", "guest {0}: {1}", "next guest or test", 1),
     (r"CV-RESULT test=(\S+) (\S+)", "host test {0}: {1}", "next test", 15),
+    (r"CV-STAGE \S+ ((?:scene|memory|life|soak|a protected guest).*)", "{0}", "its next step", 60),
+    (r"CV-SOAK .*up=(\d+) launches=(\d+)", "  {1} launches", "more of them", 30),
     (r"CV-STAGE \S+ reload", "kvm_intel is unloaded and loaded again", "a guest", 10),
     (r"CV-STAGE \S+ hotplug", "CPU 1 goes offline and online", "a guest on CPU 1", 5),
     (r"CV-STAGE \S+ bench", "micro-benchmarks in a KVM guest", "their figures", 30),
