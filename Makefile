@@ -32,6 +32,7 @@ test: packages ## all tests: host, conformance, hostile hypervisor, stock KVM; e
 	    reproducible "$(TEST_MAKE) reproducible" \
 	    crypto-link "$(TEST_MAKE) crypto-link-check" \
 	    cvctl "$(TEST_MAKE) cvctl-test" \
+	    host-tools "$(TEST_MAKE) host-test" \
 	    bundle "$(TEST_MAKE) bundle-test" \
 	    attest "$(TEST_MAKE) attest-test" \
 	    loader "$(TEST_MAKE) loader-test" \
