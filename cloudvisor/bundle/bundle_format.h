@@ -18,7 +18,7 @@
 
 /* RBX = the descriptor's guest-physical address, RCX = its size. Success never returns; else RAX, enum bundle_error. */
 #define BUNDLE_CALL_LAUNCH 0x43560100u
-/* Made by the code in the AP start page, from real mode, without operands. */
+/* Made by the code in the AP start page, from 64-bit mode, without operands. */
 #define BUNDLE_CALL_AP_START 0x43560101u
 
 enum {
