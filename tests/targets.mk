@@ -26,7 +26,7 @@ $(TB) $(TB)/acpi:
 $(TB)/preload.so: tests/bochs/preload.c | $(TB)
 	gcc $(TB_CFLAGS) -shared -fPIC -o $@ $<
 
-$(TB)/guest-init: $(addprefix tests/guest/,init.c talk.c talk.h workload.h) | $(TB)
+$(TB)/guest-init: $(addprefix tests/guest/,init.c talk.c talk.h bench.c bench.h workload.h) | $(TB)
 	gcc $(TB_CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(TB)/cvprobe: tests/host/cvprobe.c tests/host/hypercall.h tests/guest/workload.h $(TB_STATS) | $(TB)
@@ -44,6 +44,9 @@ $(TB)/tiny.bzimage: tests/guest/tiny.S | $(TB)
 
 $(TB)/kvm_micro: tests/bench/kvm_micro.c tests/host/hypercall.h $(TB_STATS) | $(TB)
 	gcc $(TB_CFLAGS) -static -Itests/host -o $@ $<
+
+$(TB)/guest_bench: tests/bench/guest_bench.c tests/host/hypercall.h $(TB_STATS) | $(TB)
+	gcc $(TB_CFLAGS) -static -s -Itests/host -o $@ $<
 
 $(TB)/handover.o: tests/bench/handover.c | $(TB)
 	gcc $(TB_CFLAGS) -ffreestanding -fpic -fno-stack-protector -mno-red-zone -mgeneral-regs-only -c -o $@ $<
@@ -65,9 +68,9 @@ $(TB)/bundle-initrd.lz4: $(TB)/guest-init tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py guest $(TB)/bundle-initrd.cpio $(TB)/guest-init
 	lz4 -q -l -9 -f $(TB)/bundle-initrd.cpio $@
 
-TB_PROGRAMS := $(TB)/cvprobe $(TB)/cvsearch $(TB)/cvqemu $(TB)/kvm_micro
+TB_PROGRAMS := $(TB)/cvprobe $(TB)/cvsearch $(TB)/cvqemu $(TB)/kvm_micro $(TB)/guest_bench
 
-$(TB)/base.cpio: $(TB_PROGRAMS) $(addprefix tests/host/,init stages talk scene memory life) tests/testbed/initramfs.py
+$(TB)/base.cpio: $(TB_PROGRAMS) $(addprefix tests/host/,init stages talk scene memory life cost) tests/testbed/initramfs.py
 	$(TB_PYTHON) tests/testbed/initramfs.py base $@ tests/host/init $(TB_PROGRAMS)
 
 $(TB)/base.lz4: $(TB)/base.cpio

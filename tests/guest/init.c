@@ -26,6 +26,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "talk.h"
 #include "workload.h"
 
@@ -296,6 +297,8 @@ int main(void)
         secret = place_secret(seed);
     if (getenv("cvtalk"))
         talk((size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
+    if (getenv("cvbench"))
+        bench();
     check_cpus(seed);
     check_memory(seed, (size_t)number_parameter("cvmemory", MEMORY_MIB) << 20);
     if (!disk || strcmp(disk, "none") != 0)

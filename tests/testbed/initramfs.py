@@ -23,7 +23,7 @@ QEMU_DATA = [
     "/usr/share/seabios/bios-256k.bin",
 ]
 HOST_MODULES = ["kvm_intel", "zram", "lzo_rle"]
-HOST_SCRIPTS = ["stages", "talk", "scene", "memory", "life"]
+HOST_SCRIPTS = ["stages", "talk", "scene", "memory", "life", "cost"]
 PIECE = 1 << 20     # of a bundle: bundles differ in their first one, the rest is the kernel
 GUEST_MODULES = ["virtio_mmio", "virtio_pci", "virtio_blk"]
 
