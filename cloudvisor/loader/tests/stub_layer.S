@@ -26,7 +26,7 @@ entry:
     lea image(%rip), %rcx
     cmp %rcx, 8(%rdi)
     jne 9f
-    cmp %esi, 56(%rdi)          /* cpu_count must be above the index */
+    cmp %esi, 48(%rdi)          /* cpu_count must be above the index */
     jbe 9f
     mov %cr3, %rbx
     mov 32(%rdi), %rcx          /* root_cr3 */
