@@ -111,8 +111,8 @@ image: packages ## write the disk image only
 	@tests/run --image-only $(TB_OPTIONS) $(RUN_OPTIONS)
 
 # One short boot with stock KVM: part of make test.
-kvm-test: packages ## one short boot of stock KVM under the layer
-	@tests/run --name kvm-test --guests microvm1 --tests none $(TB_OPTIONS) $(RUN_OPTIONS)
+kvm-test: packages ## one short boot of stock KVM under the layer, with a plain and a protected guest
+	@tests/run --name kvm-test --guests microvm1,strict-microvm1 --tests none $(TB_OPTIONS) $(RUN_OPTIONS)
 
 # What a stock kernel does with memory, under a protected guest that keeps checking its own.
 memory-test: packages ## swap, same-page merging, moves, huge pages and dumps, under protected guests
