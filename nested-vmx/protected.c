@@ -97,6 +97,7 @@ static void give(struct cpu *cpu, struct vmcs12 *v, const struct shown *s, uint6
     v->field[FIELD_VM_EXIT_INSTRUCTION_LENGTH] = s->length;
     v->field[FIELD_GUEST_PHYSICAL_ADDRESS] = s->gpa;
     vmcs_load(v->vmcs02);
+    hw_vmwrite(VMCS_VM_ENTRY_CONTROLS, v->field[FIELD_VM_ENTRY_CONTROLS]); /* the mode is the host's once it reset it */
     show_field(v, FIELD_GUEST_RIP, vcpu->shown_rip);
     show_field(v, FIELD_GUEST_RSP, 0);
     show_field(v, FIELD_GUEST_RFLAGS, RFLAGS_FIXED | (rflags & RFLAGS_IF));

@@ -943,6 +943,21 @@ static void vmxoff_of_all_cpus_ends_everything(void **state)
     assert_int_equal(vm->stop, VM_STOP_HOST_GONE);
 }
 
+/* What KVM writes at a reset: the VM that goes on in the vmcs12 starts in that mode, not in the protected one's. */
+static void a_reset_by_the_host_keeps_its_mode(void **state)
+{
+    uint64_t controls;
+
+    (void)state;
+    exits_to_host(EXIT_HLT, 0);
+    controls = peek(VMCS_VM_ENTRY_CONTROLS);
+    assert_true((controls & ENTRY_IA32E_GUEST) != 0);
+    poke(VMCS_VM_ENTRY_CONTROLS, controls & ~(uint64_t)ENTRY_IA32E_GUEST);
+    poke(VMCS_GUEST_RIP, 0xfff0);
+    assert_over(resume(), VM_STOP_BAD_ANSWER);
+    assert_true((peek(VMCS_VM_ENTRY_CONTROLS) & ENTRY_IA32E_GUEST) == 0);
+}
+
 int main(void)
 {
     static const struct nested_test refusals[] = {
@@ -999,6 +1014,7 @@ int main(void)
         TEST(a_vm_can_be_launched_again),
         TEST(the_other_vcpus_see_the_end_at_their_next_exit),
         TEST(vmxoff_of_all_cpus_ends_everything),
+        TEST(a_reset_by_the_host_keeps_its_mode),
     };
 
     return run_protected_tests("protected: refusals", refusals, COUNT_OF(refusals), start_plain) +
