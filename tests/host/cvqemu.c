@@ -221,13 +221,15 @@ static int command_registers(const char *path, const char *seed, const char *tri
     return written ? 0 : 1;
 }
 
+/* Registers must have been read before, or QEMU forgets what is written. */
 static int command_jump(const char *path, const char *address)
 {
+    uint64_t values[REGISTER_COUNT];
     int fd = attach(path);
 
     if (fd < 0)
         return complain(path);
-    if (!write_register(fd, REGISTER_RIP, strtoull(address, NULL, 0)) || !detach(fd))
+    if (!read_registers(fd, values) || !write_register(fd, REGISTER_RIP, strtoull(address, NULL, 0)) || !detach(fd))
         return complain("RIP");
     printf("CV-JUMP rip=%s\n", address);
     return 0;
